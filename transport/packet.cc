@@ -1,0 +1,179 @@
+#include "shoal/transport/packet.h"
+
+#include <sys/resource.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "shoal/transport/socket.h"
+#include "shoal/transport/system_error.h"
+
+namespace shoal {
+namespace {
+
+absl::Status PeerGone(int fd) {
+  absl::StatusOr<ucred> peer = PeerCredentials(fd);
+  return absl::UnavailableError(absl::StrCat(
+      "the peer (", peer.ok() ? Describe(*peer) : "pid unknown", ") closed the connection"));
+}
+
+absl::Status SendError(int fd, size_t bytes, int error) {
+  switch (error) {
+    case EAGAIN:
+      return absl::ResourceExhaustedError(
+          "the connection's socket is full: the peer does not read it");
+    case EPIPE:
+    case ECONNRESET:
+    case ENOTCONN:
+      return PeerGone(fd);
+    case ETOOMANYREFS:
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "this user has more descriptors on their way through sockets than RLIMIT_NOFILE, which "
+          "is ",
+          SoftLimit(RLIMIT_NOFILE), ": raise it (ulimit -n), or let peers receive some first"));
+    case EMSGSIZE: {
+      int buffer = 0;
+      socklen_t length = sizeof(buffer);
+      getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, &length);
+      return absl::InvalidArgumentError(absl::StrCat("a packet of ", bytes,
+                                                     " bytes is more than the socket's buffer of ",
+                                                     buffer, " bytes (SO_SNDBUF) holds"));
+    }
+    case EBADF:
+      return absl::InvalidArgumentError(
+          "sending a packet: the socket or a descriptor to be sent is not open");
+    default:
+      return SystemError(error, "sending a packet");
+  }
+}
+
+// Room for what accompanies a packet's bytes, as the kernel lays it out.
+struct ControlBuffer {
+  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(ucred)) +
+                                             CMSG_SPACE(kMaxPacketFds * sizeof(int))> bytes;
+};
+
+// The same, taken into ownership.
+struct Control {
+  absl::InlinedVector<UniqueFd, 4> fds;
+  std::optional<ucred> sender;
+};
+
+Control TakeControl(msghdr* message) {
+  Control control;
+  for (cmsghdr* part = CMSG_FIRSTHDR(message); part != nullptr; part = CMSG_NXTHDR(message, part)) {
+    if (part->cmsg_level != SOL_SOCKET) {
+      continue;
+    }
+    if (part->cmsg_type == SCM_CREDENTIALS) {
+      memcpy(&control.sender.emplace(), CMSG_DATA(part), sizeof(ucred));
+    } else if (part->cmsg_type == SCM_RIGHTS) {
+      const size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+      for (size_t i = 0; i < count; ++i) {
+        int fd = -1;
+        memcpy(&fd, CMSG_DATA(part) + i * sizeof(int), sizeof(int));
+        control.fds.emplace_back(fd);
+      }
+    }
+  }
+  return control;
+}
+
+absl::Status TooMuch(const ucred& sender, std::string_view what, size_t limit) {
+  return absl::DataLossError(absl::StrCat("a packet with ", std::string(what), " came from ",
+                                          Describe(sender), ", expected at most ", limit));
+}
+
+}  // namespace
+
+absl::Status SendPacket(int fd, std::span<const std::byte> bytes, std::span<const int> fds) {
+  if (bytes.empty()) {
+    return absl::InvalidArgumentError(
+        "a packet without a byte looks like the connection's end: send at least one");
+  }
+  if (fds.size() > kMaxPacketFds) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a packet with ", fds.size(), " descriptors: the kernel takes at most ", kMaxPacketFds));
+  }
+  iovec payload{const_cast<std::byte*>(bytes.data()), bytes.size()};
+  ControlBuffer control{};
+  msghdr message{};
+  message.msg_iov = &payload;
+  message.msg_iovlen = 1;
+  if (!fds.empty()) {
+    message.msg_control = control.bytes.data();
+    message.msg_controllen = CMSG_SPACE(fds.size_bytes());
+    cmsghdr* const rights = CMSG_FIRSTHDR(&message);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(fds.size_bytes());
+    memcpy(CMSG_DATA(rights), fds.data(), fds.size_bytes());
+  }
+  while (sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+    if (errno != EINTR) {
+      return SendError(fd, bytes.size(), errno);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<Packet>> ReceivePacket(int fd, size_t max_bytes, size_t max_fds) {
+  max_fds = std::min(max_fds, kMaxPacketFds);
+  std::vector<std::byte> bytes(max_bytes);
+  iovec payload{bytes.data(), bytes.size()};
+  ControlBuffer buffer;
+  msghdr message{};
+  message.msg_iov = &payload;
+  message.msg_iovlen = 1;
+  message.msg_control = buffer.bytes.data();
+  message.msg_controllen =
+      CMSG_SPACE(sizeof(ucred)) + (max_fds > 0 ? CMSG_SPACE(max_fds * sizeof(int)) : 0);
+  ssize_t received = 0;
+  do {
+    // With MSG_TRUNC the result is the packet's length, also if it did not fit.
+    received = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
+    // ECONNRESET, a peer that left without reading all, is told once and ahead of the packets that
+    // it had sent.
+  } while (received < 0 && (errno == EINTR || errno == ECONNRESET));
+  if (received < 0 && errno == EAGAIN) {
+    return std::nullopt;
+  }
+  if (received < 0) {
+    return SystemError(errno, "receiving a packet");
+  }
+
+  // From here on the descriptors are owned, so each error closes them.
+  const size_t length = static_cast<size_t>(received);
+  Control control = TakeControl(&message);
+  if (!control.sender && length == 0) {
+    return PeerGone(fd);
+  }
+  if (!control.sender) {
+    return absl::FailedPreconditionError(
+        "a packet came without its sender: this socket lacks SO_PASSCRED");
+  }
+  if (length == 0) {
+    return absl::DataLossError(
+        absl::StrCat("a packet of 0 bytes came from ", Describe(*control.sender)));
+  }
+  if (length > max_bytes) {
+    return TooMuch(*control.sender, absl::StrCat(length, " bytes"), max_bytes);
+  }
+  const bool fds_lost = (message.msg_flags & MSG_CTRUNC) != 0;
+  if (fds_lost && control.fds.size() < max_fds) {
+    return SystemError(EMFILE, "receiving a packet's descriptors");
+  }
+  // Alignment may leave room for one more than was asked for.
+  if (fds_lost || control.fds.size() > max_fds) {
+    return TooMuch(*control.sender, "more descriptors", max_fds);
+  }
+  bytes.resize(length);
+  return Packet{std::move(bytes), std::move(control.fds), *control.sender};
+}
+
+}  // namespace shoal

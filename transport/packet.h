@@ -1,0 +1,50 @@
+// Packets: what a connection's socket carries, bytes with descriptors and their sender.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "absl/container/inlined_vector.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "shoal/transport/unique_fd.h"
+
+namespace shoal {
+
+// All functions work on sockets of socket.h, never block, are interrupted by no signal and can be
+// called from any thread; two threads that receive from one socket share its packets out. All can
+// also fail with SystemError().
+
+// Most descriptors that the kernel takes in one packet.
+inline constexpr size_t kMaxPacketFds = 253;
+
+// What one SendPacket() sent.
+struct Packet {
+  std::vector<std::byte> bytes;
+  absl::InlinedVector<UniqueFd, 4> fds;  // this process's own copies, close-on-exec
+  ucred sender;  // who sent it, by the kernel's word: process, real user and real group id
+};
+
+// Sends one packet: at least one byte, and copies of `fds`, which stay the caller's. All of it is
+// sent or nothing.
+//
+// kResourceExhausted: the socket's buffer is full, as the peer does not read; or more descriptors
+// are on their way than this process may have open. kUnavailable: the peer is gone.
+// kInvalidArgument: no bytes, more than the buffer can ever hold, more than kMaxPacketFds
+// descriptors, or one that is not open.
+absl::Status SendPacket(int fd, std::span<const std::byte> bytes, std::span<const int> fds);
+
+// The next packet; empty when there is none yet. Packets that the peer sent before it went away
+// still arrive.
+//
+// kUnavailable: the peer is gone, and there are no more packets. kDataLoss: the packet was empty,
+// longer than `max_bytes` or had more than `max_fds` descriptors; kResourceExhausted: this process
+// could not have that many. Such a packet is lost, and its descriptors are closed.
+// kFailedPrecondition: not a socket that these functions made.
+absl::StatusOr<std::optional<Packet>> ReceivePacket(int fd, size_t max_bytes, size_t max_fds);
+
+}  // namespace shoal

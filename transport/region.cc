@@ -1,0 +1,237 @@
+#include "shoal/transport/region.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <fstream>
+#include <limits>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "shoal/transport/system_error.h"
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+
+namespace shoal {
+namespace {
+
+// Once the owner has mapped the file these leave its mapping the only one that can write.
+constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
+
+// fallocate() interrupted by a signal starts anew: a piece is short enough to end between two ticks
+// of a profiler.
+constexpr size_t kAllocationPiece = size_t{1} << 20;
+
+constexpr uint64_t kStatBlock = 512;  // the unit of st_blocks on every file system
+
+absl::Status CheckSize(size_t bytes) {
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  if (bytes == 0 || bytes % page != 0 || bytes > std::numeric_limits<ptrdiff_t>::max()) {
+    return absl::InvalidArgumentError(absl::StrCat("a region of ", bytes,
+                                                   " bytes: its size must be a multiple of the ",
+                                                   "page size of ", page, " and not zero"));
+  }
+  return absl::OkStatus();
+}
+
+// What can be allocated before the kernel starts to kill, or nothing where it does not tell.
+std::optional<uint64_t> AvailableMemory() {
+  std::ifstream meminfo("/proc/meminfo");
+  std::optional<uint64_t> available;
+  std::string field;
+  std::string unit;
+  uint64_t kibibytes = 0;
+  while (meminfo >> field >> kibibytes && std::getline(meminfo, unit)) {
+    if (field == "MemAvailable:" || field == "SwapFree:") {
+      available = available.value_or(0) + kibibytes * 1024;
+    }
+  }
+  return available;
+}
+
+absl::Status CheckLimits(size_t bytes) {
+  // A file beyond this limit is answered by SIGXFSZ.
+  rlimit file_size{};
+  getrlimit(RLIMIT_FSIZE, &file_size);
+  if (file_size.rlim_cur != RLIM_INFINITY && bytes > file_size.rlim_cur) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("a region of ", bytes, " bytes is over RLIMIT_FSIZE, which is ",
+                     file_size.rlim_cur, ": raise it (ulimit -f) or choose a smaller region"));
+  }
+  // fallocate() takes what it can get and then sends for the out-of-memory killer.
+  const std::optional<uint64_t> available = AvailableMemory();
+  if (available && bytes > *available) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("a region of ", bytes, " bytes does not fit in the ", *available,
+                     " bytes of memory and swap available: choose a smaller region"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CreateError(size_t bytes, int error) {
+  return SystemError(error, absl::StrCat("creating a region of ", bytes, " bytes"));
+}
+
+absl::Status MapError(size_t bytes, int error) {
+  const std::string what = absl::StrCat("mapping a region of ", bytes, " bytes: ");
+  if (error == ENOMEM) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        what, "no address space left; RLIMIT_AS is ", SoftLimit(RLIMIT_AS),
+        ": raise it (ulimit -v), or vm.max_map_count if this process has that many mappings"));
+  }
+  if (error == EACCES) {
+    return absl::DataLossError(
+        absl::StrCat(what, "the peer's descriptor is open for writing only, expected reading"));
+  }
+  return absl::InternalError(absl::StrCat(what, strerror(error)));
+}
+
+// A descriptor below 0 has errno set.
+UniqueFd CreateMemfd() {
+  constexpr unsigned kFlags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+  // vm.memfd_noexec=2 wants the file never to be executable; Linux before 6.3 does not know the
+  // flag.
+  UniqueFd fd(memfd_create("shoal", kFlags | MFD_NOEXEC_SEAL));
+  return fd || errno != EINVAL ? std::move(fd) : UniqueFd(memfd_create("shoal", kFlags));
+}
+
+// 0 or errno.
+int Allocate(int fd, size_t bytes) {
+  for (size_t offset = 0; offset < bytes;) {
+    const size_t piece = std::min(kAllocationPiece, bytes - offset);
+    if (fallocate(fd, 0, static_cast<off_t>(offset), static_cast<off_t>(piece)) == 0) {
+      offset += piece;
+    } else if (errno != EINTR) {
+      return errno;
+    }
+  }
+  return 0;
+}
+
+absl::Status WrongProperty(const char* property, uint64_t value, const char* relation,
+                           uint64_t expected) {
+  return absl::DataLossError(absl::StrCat("the peer's region: ", property, " is ", value,
+                                          ", expected ", relation, expected));
+}
+
+// The seals come first: only they make the other properties stay as they are, and asking for them
+// cannot hang, as fstat() of a file that a FUSE daemon serves can.
+absl::Status VerifyPeersFile(int fd, size_t expected_bytes) {
+  const int seals = fcntl(fd, F_GET_SEALS);
+  if (seals < 0) {
+    return absl::DataLossError(absl::StrCat(
+        "the peer's region: file type has no seals, expected a memfd (", strerror(errno), ")"));
+  }
+  if ((seals & kSeals) != kSeals) {
+    return absl::DataLossError(absl::StrCat("the peer's region: seals are 0x", absl::Hex(seals),
+                                            ", expected at least 0x", absl::Hex(kSeals),
+                                            " (F_SEAL_SHRINK|GROW|FUTURE_WRITE|SEAL)"));
+  }
+  struct statfs file_system {};
+  if (fstatfs(fd, &file_system) != 0) {
+    return absl::InternalError(absl::StrCat("fstatfs of the peer's region: ", strerror(errno)));
+  }
+  if (file_system.f_type != TMPFS_MAGIC) {
+    return absl::DataLossError(absl::StrCat("the peer's region: file system is 0x",
+                                            absl::Hex(file_system.f_type), ", expected tmpfs, 0x",
+                                            absl::Hex(TMPFS_MAGIC), ", with normal pages"));
+  }
+  struct stat file {};
+  if (fstat(fd, &file) != 0) {
+    return absl::InternalError(absl::StrCat("fstat of the peer's region: ", strerror(errno)));
+  }
+  const uint64_t bytes = static_cast<uint64_t>(file.st_size);
+  if (bytes != expected_bytes) {
+    return WrongProperty("size in bytes", bytes, "", expected_bytes);
+  }
+  const uint64_t allocated = static_cast<uint64_t>(file.st_blocks) * kStatBlock;
+  if (allocated < bytes) {
+    return WrongProperty("memory allocated in bytes", allocated, "at least ", bytes);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Region> Region::Create(size_t bytes) {
+  if (absl::Status size = CheckSize(bytes); !size.ok()) {
+    return size;
+  }
+  if (absl::Status limits = CheckLimits(bytes); !limits.ok()) {
+    return limits;
+  }
+  UniqueFd fd = CreateMemfd();
+  if (!fd || ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) {
+    return CreateError(bytes, errno);
+  }
+  // Mapped first: that address space is short costs nothing to find out.
+  void* const data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  if (data == MAP_FAILED) {
+    return MapError(bytes, errno);
+  }
+  Region region(std::move(fd), static_cast<std::byte*>(data), bytes);
+  if (const int error = Allocate(region.fd(), bytes); error != 0) {
+    return CreateError(bytes, error);
+  }
+  if (fcntl(region.fd(), F_ADD_SEALS, kSeals) != 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "sealing a region: ", strerror(errno), "; F_SEAL_FUTURE_WRITE needs Linux 5.1 or newer"));
+  }
+  return region;
+}
+
+absl::StatusOr<Region> Region::Map(UniqueFd fd, size_t expected_bytes) {
+  if (absl::Status size = CheckSize(expected_bytes); !size.ok()) {
+    return size;
+  }
+  if (!fd) {
+    return absl::InvalidArgumentError("mapping the peer's region: no descriptor was given");
+  }
+  if (absl::Status file = VerifyPeersFile(fd.get(), expected_bytes); !file.ok()) {
+    return file;
+  }
+  void* const data = mmap(nullptr, expected_bytes, PROT_READ, MAP_SHARED, fd.get(), 0);
+  if (data == MAP_FAILED) {
+    return MapError(expected_bytes, errno);
+  }
+  return Region(UniqueFd(), static_cast<std::byte*>(data), expected_bytes);
+}
+
+Region::Region(Region&& other) noexcept
+    : fd_(std::move(other.fd_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
+
+Region& Region::operator=(Region&& other) noexcept {
+  if (this != &other) {
+    Unmap();
+    fd_ = std::move(other.fd_);
+    data_ = std::exchange(other.data_, nullptr);
+    size_ = std::exchange(other.size_, 0);
+  }
+  return *this;
+}
+
+Region::~Region() { Unmap(); }
+
+void Region::Unmap() {
+  if (data_ != nullptr) {
+    munmap(data_, size_);
+  }
+}
+
+}  // namespace shoal

@@ -1,0 +1,338 @@
+#include "shoal/transport/socket.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "shoal/transport/system_error.h"
+
+namespace shoal {
+namespace {
+
+constexpr absl::Duration kLockPatience = absl::Seconds(1);
+constexpr int kLockRetryMs = 1;
+
+std::string Quoted(const SocketName& name) {
+  return absl::StrCat("\"", absl::Utf8SafeCEscape(name.text), "\"");
+}
+
+struct SocketAddress {
+  sockaddr_un address;
+  socklen_t length;
+
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&address); }
+};
+
+absl::StatusOr<SocketAddress> ToSocketAddress(const SocketName& name) {
+  constexpr size_t kMaxName = sizeof(sockaddr_un::sun_path) - 1;
+  if (name.name.empty() || name.name.size() > kMaxName) {
+    return absl::InvalidArgumentError(absl::StrCat(Quoted(name), " gives a socket name of ",
+                                                   name.name.size(), " bytes; it must have 1 to ",
+                                                   kMaxName));
+  }
+  SocketAddress socket{};
+  socket.address.sun_family = AF_UNIX;
+  // An abstract name follows a NUL, a path is followed by one.
+  const bool is_abstract = name.kind == SocketName::Kind::kAbstract;
+  memcpy(socket.address.sun_path + (is_abstract ? 1 : 0), name.name.data(), name.name.size());
+  socket.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.name.size());
+  return socket;
+}
+
+absl::Status PermissionError(const SocketName& name, int error) {
+  std::string owner = "unknown";
+  if (struct stat file{};
+      name.kind == SocketName::Kind::kPath && stat(name.name.c_str(), &file) == 0) {
+    owner = absl::StrCat(file.st_uid);
+  }
+  return absl::PermissionDeniedError(absl::StrCat(Quoted(name), ": ", strerror(error),
+                                                  "; this process's user id is ", geteuid(),
+                                                  ", the socket's owner's is ", owner));
+}
+
+absl::Status BindError(const SocketName& name, int error) {
+  switch (error) {
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return PermissionError(name, error);
+    case ENOENT:
+    case ENOTDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
+      return absl::InvalidArgumentError(
+          absl::StrCat(Quoted(name), ": no socket can be there: ", strerror(error),
+                       "; create its directory or choose another path"));
+    default:
+      return SystemError(error, absl::StrCat(Quoted(name), ": listening"));
+  }
+}
+
+absl::Status DialError(const SocketName& name, int error) {
+  switch (error) {
+    case ECONNREFUSED:
+      if (struct stat file{}; name.kind == SocketName::Kind::kPath &&
+                              stat(name.name.c_str(), &file) == 0 && !S_ISSOCK(file.st_mode)) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(Quoted(name), " is a file that is no socket"));
+      }
+      [[fallthrough]];
+    case ENOENT:
+      return absl::UnavailableError(
+          absl::StrCat("nobody listens on ", Quoted(name), " (yet): start its server"));
+    case EAGAIN:
+      return absl::UnavailableError(absl::StrCat("too many connections wait at ", Quoted(name),
+                                                 ": its server does not accept them"));
+    case EPROTOTYPE:
+      return absl::InvalidArgumentError(
+          absl::StrCat(Quoted(name),
+                       " is a foreign socket: the program there does not use SOCK_SEQPACKET, so it "
+                       "is not Shoal's"));
+    case EACCES:
+    case EPERM:
+      return PermissionError(name, error);
+    case ENOTDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
+      return absl::InvalidArgumentError(
+          absl::StrCat(Quoted(name), ": no socket can be there: ", strerror(error)));
+    default:
+      return SystemError(error, absl::StrCat(Quoted(name), ": connecting"));
+  }
+}
+
+bool Enable(int fd, int option) {
+  const int on = 1;
+  return setsockopt(fd, SOL_SOCKET, option, &on, sizeof(on)) == 0;
+}
+
+absl::StatusOr<UniqueFd> NewSocket() {
+  UniqueFd fd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd || !Enable(fd.get(), SO_PASSCRED)) {
+    return SystemError(errno, "creating a socket");
+  }
+  return fd;
+}
+
+// Who gives or takes a path's name holds its directory's lock, for two servers that both found a
+// socket stale would else both remove it, the second one the first one's new socket. A lock file
+// would do as well, but stay behind.
+class DirectoryLock {
+ public:
+  static absl::StatusOr<DirectoryLock> Acquire(const SocketName& name) {
+    const size_t slash = name.name.rfind('/');
+    const std::string directory = slash == name.name.npos ? "." : name.name.substr(0, slash + 1);
+    UniqueFd fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd) {
+      return BindError(name, errno);
+    }
+    // flock() with a limit: everybody who can read a directory can lock it for ever.
+    const absl::Time deadline = absl::Now() + kLockPatience;
+    while (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno != EWOULDBLOCK && errno != EINTR) {
+        return BindError(name, errno);
+      }
+      if (absl::Now() > deadline) {
+        return absl::UnavailableError(
+            absl::StrCat(Quoted(name), ": another process keeps its directory locked (flock) ",
+                         "for more than ", absl::FormatDuration(kLockPatience)));
+      }
+      poll(nullptr, 0, kLockRetryMs);
+    }
+    return DirectoryLock(std::move(fd));
+  }
+
+  DirectoryLock(DirectoryLock&&) = default;
+  DirectoryLock& operator=(DirectoryLock&&) = default;
+
+  // Closing alone does not unlock while a child forked meanwhile has a copy.
+  ~DirectoryLock() {
+    if (fd_) {
+      flock(fd_.get(), LOCK_UN);
+    }
+  }
+
+ private:
+  explicit DirectoryLock(UniqueFd fd) : fd_(std::move(fd)) {}
+
+  UniqueFd fd_;
+};
+
+absl::Status AlreadyServed(const SocketName& name) {
+  absl::StatusOr<UniqueFd> server = DialOnce(name);
+  if (!server.ok()) {
+    return absl::AlreadyExistsError(absl::StrCat(
+        Quoted(name), " is in use, by whom is unknown: ", std::string(server.status().message())));
+  }
+  absl::StatusOr<ucred> process = PeerCredentials(server->get());
+  if (!process.ok()) {
+    return process.status();
+  }
+  return absl::AlreadyExistsError(absl::StrCat(Quoted(name), " is already served by ",
+                                               Describe(*process),
+                                               ": stop that or choose another address"));
+}
+
+// Whether no process has the socket at `address` open. A socket of another kind asks without
+// connecting: one that is open answers "wrong kind", whether it listens or not. Any other answer is
+// no proof.
+bool IsStale(const SocketAddress& address) {
+  const UniqueFd probe(socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  return probe && connect(probe.get(), address.get(), address.length) != 0 && errno == ECONNREFUSED;
+}
+
+// For who holds the directory's lock.
+absl::Status RemoveStaleSocket(const SocketName& name, const SocketAddress& address) {
+  struct stat file {};
+  if (lstat(name.name.c_str(), &file) != 0) {
+    return errno == ENOENT ? absl::OkStatus() : BindError(name, errno);
+  }
+  if (!S_ISSOCK(file.st_mode)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        Quoted(name),
+        " is a file that is no socket and is left alone: remove it or choose another path"));
+  }
+  if (!IsStale(address)) {
+    return AlreadyServed(name);
+  }
+  return unlink(name.name.c_str()) == 0 || errno == ENOENT ? absl::OkStatus()
+                                                           : BindError(name, errno);
+}
+
+absl::StatusOr<UniqueFd> BindAndListen(const SocketName& name, const SocketAddress& address) {
+  absl::StatusOr<UniqueFd> listener = NewSocket();
+  if (!listener.ok()) {
+    return listener;
+  }
+  // The socket file takes over the mode of the socket, so at no time can another user connect.
+  if (fchmod(listener->get(), S_IRUSR | S_IWUSR) != 0) {
+    return BindError(name, errno);
+  }
+  int error = bind(listener->get(), address.get(), address.length) == 0 ? 0 : errno;
+  if (error == EADDRINUSE && name.kind == SocketName::Kind::kPath) {
+    if (absl::Status removed = RemoveStaleSocket(name, address); !removed.ok()) {
+      return removed;
+    }
+    error = bind(listener->get(), address.get(), address.length) == 0 ? 0 : errno;
+  }
+  if (error == EADDRINUSE) {
+    return AlreadyServed(name);
+  }
+  if (error != 0 || listen(listener->get(), SOMAXCONN) != 0) {
+    return BindError(name, error != 0 ? error : errno);
+  }
+  return listener;
+}
+
+}  // namespace
+
+absl::StatusOr<std::pair<UniqueFd, UniqueFd>> SocketPair() {
+  int fds[2] = {-1, -1};
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) != 0) {
+    return SystemError(errno, "creating a pair of sockets");
+  }
+  std::pair<UniqueFd, UniqueFd> ends(fds[0], fds[1]);
+  if (!Enable(fds[0], SO_PASSCRED) || !Enable(fds[1], SO_PASSCRED)) {
+    return SystemError(errno, "creating a pair of sockets");
+  }
+  return ends;
+}
+
+absl::StatusOr<UniqueFd> ListenOn(const SocketName& name) {
+  absl::StatusOr<SocketAddress> address = ToSocketAddress(name);
+  if (!address.ok()) {
+    return address.status();
+  }
+  if (name.kind == SocketName::Kind::kAbstract) {
+    return BindAndListen(name, *address);
+  }
+  absl::StatusOr<DirectoryLock> lock = DirectoryLock::Acquire(name);
+  return lock.ok() ? BindAndListen(name, *address) : lock.status();
+}
+
+absl::StatusOr<UniqueFd> DialOnce(const SocketName& name) {
+  absl::StatusOr<SocketAddress> address = ToSocketAddress(name);
+  if (!address.ok()) {
+    return address.status();
+  }
+  absl::StatusOr<UniqueFd> fd = NewSocket();
+  if (!fd.ok()) {
+    return fd;
+  }
+  int result = 0;
+  do {
+    result = connect(fd->get(), address->get(), address->length);
+  } while (result != 0 && errno == EINTR);
+  if (result != 0) {
+    return DialError(name, errno);
+  }
+  return fd;
+}
+
+absl::StatusOr<std::optional<UniqueFd>> AcceptOnce(int listener) {
+  while (true) {
+    UniqueFd fd(accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (fd) {
+      return std::make_optional(std::move(fd));
+    }
+    if (errno == EAGAIN) {
+      return std::nullopt;
+    }
+    if (errno != EINTR && errno != ECONNABORTED) {
+      return SystemError(errno, "accepting a connection");
+    }
+  }
+}
+
+absl::StatusOr<ucred> PeerCredentials(int fd) {
+  ucred peer{};
+  socklen_t length = sizeof(peer);
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) {
+    return SystemError(errno, "asking who the peer is");
+  }
+  return peer;
+}
+
+std::string Describe(const ucred& process) {
+  return process.pid == 0 ? absl::StrCat("a pid of another namespace, uid ", process.uid)
+                          : absl::StrCat("pid ", process.pid, ", uid ", process.uid);
+}
+
+absl::Status WaitReadable(int fd, absl::Time deadline) {
+  if (fd < 0) {
+    return absl::InvalidArgumentError("waiting for a descriptor: it is not open");
+  }
+  pollfd waited{fd, POLLIN, 0};
+  while (true) {
+    const absl::Duration left = std::max(deadline - absl::Now(), absl::ZeroDuration());
+    const timespec timeout = absl::ToTimespec(left);
+    const int ready =
+        ppoll(&waited, 1, left == absl::InfiniteDuration() ? nullptr : &timeout, nullptr);
+    if (ready == 0) {
+      // The clock that the kernel waits by is not the one that the deadline is told by.
+      if (absl::Now() >= deadline) {
+        return absl::DeadlineExceededError("nothing came before the deadline");
+      }
+    } else if (ready > 0 && (waited.revents & POLLNVAL) != 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("waiting for descriptor ", fd, ": it is not open"));
+    } else if (ready > 0) {
+      return absl::OkStatus();
+    } else if (errno != EINTR) {
+      return SystemError(errno, absl::StrCat("waiting for descriptor ", fd));
+    }
+  }
+}
+
+}  // namespace shoal

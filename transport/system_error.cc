@@ -1,0 +1,44 @@
+#include "shoal/transport/system_error.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+
+namespace shoal {
+
+absl::Status SystemError(int error, std::string_view what) {
+  const std::string text = absl::StrCat(std::string(what), ": ", strerror(error));
+  switch (error) {
+    case EMFILE:
+      return absl::ResourceExhaustedError(
+          absl::StrCat(text, "; RLIMIT_NOFILE is ", SoftLimit(RLIMIT_NOFILE),
+                       ": raise it (ulimit -n) or close descriptors"));
+    case ENFILE:
+      return absl::ResourceExhaustedError(
+          absl::StrCat(text, "; the system can open no more: raise fs.file-max"));
+    case ENOMEM:
+    case ENOBUFS:
+      return absl::ResourceExhaustedError(absl::StrCat(text, ": free memory or ask for less"));
+    case ENOSPC:
+    case EDQUOT:
+      return absl::ResourceExhaustedError(absl::StrCat(text, ": free space or ask for less"));
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return absl::PermissionDeniedError(
+          absl::StrCat(text, "; this process's user id is ", geteuid()));
+    default:
+      return absl::InternalError(text);
+  }
+}
+
+std::string SoftLimit(decltype(RLIMIT_NOFILE) resource) {
+  rlimit limit{};
+  getrlimit(resource, &limit);
+  return limit.rlim_cur == RLIM_INFINITY ? "unlimited" : absl::StrCat(limit.rlim_cur);
+}
+
+}  // namespace shoal
