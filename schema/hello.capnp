@@ -1,0 +1,46 @@
+@0xc0a3e6f21b7d5489;
+# The handshake of a channel: one packet from the client, one from the server.
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("shoal::schema");
+
+struct Greeting {
+  # Each packet is one Greeting. The first two fields keep their places in every version to come, so that
+  # any two versions can tell each other what they are.
+
+  magic @0 :UInt64;
+  # "SHOAL" in memory. Anything else is not one of us.
+
+  version @1 :UInt32;
+  # Of the layout of shared memory. Both sides must have the same.
+
+  union {
+    hello @2 :Hello;
+    refusal @3 :Refusal;
+  }
+}
+
+struct Hello {
+  # What the sender's outbox is. Two descriptors come with it: the control region, then the first slab.
+
+  epoch @0 :UInt64;
+  # A random number, which stands in the control region too. No two connections share one.
+
+  slots @1 :UInt32;
+  receipts @2 :UInt32;
+  slabBytes @3 :UInt64;
+}
+
+struct Refusal {
+  # The server's reason not to connect. It closes the socket after it.
+
+  reason @0 :Reason;
+  text @1 :Text;
+
+  enum Reason {
+    version @0;
+    permission @1;
+    resources @2;
+    protocol @3;
+  }
+}

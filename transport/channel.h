@@ -1,0 +1,143 @@
+// A duplex, ordered, reliable stream of Cap'n Proto messages to one other process of this machine.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "shoal/transport/message.h"
+#include "shoal/transport/options.h"
+#include "shoal/transport/peer.h"
+
+namespace shoal {
+
+// Figures of one end, over the life of the channel.
+struct ChannelStats {
+  uint64_t messages_sent = 0;
+  uint64_t messages_received = 0;
+  // Words of payload that were copied instead of being read where they were built. What travels in
+  // a slot, at most 31 words, is not counted.
+  uint64_t words_copied_out = 0;
+  uint64_t words_copied_in = 0;
+  uint64_t sleeps = 0;          // waits that ended in a sleep
+  uint32_t blocks_claimed = 0;  // of this side's outbox, whoever has them now
+  uint32_t blocks_lent = 0;     // those that the peer has not given back
+};
+
+// One thread may build and publish while another receives; messages may be dropped on any. All
+// errors name the peer. kUnavailable: the peer is gone or closed the channel, what it published
+// before has been received. kDataLoss: the peer broke the protocol. After either the channel stays
+// in that state.
+class Channel {
+ public:
+  // Ends the channel: what is pending is flushed for at most a second, and the peer, once it has
+  // received all, is told that nothing follows.
+  virtual ~Channel() = default;
+
+  // ---- the publishing thread ----
+
+  // Begins a message, with room for `hint_words` in its first segment; more comes as it is asked
+  // for. Never blocks: a message for which the outbox has no room is built on the heap. Any number
+  // may be begun, and published in any order or not at all.
+  virtual OutgoingMessage Claim(uint32_t hint_words = 0) = 0;
+
+  // Makes the message visible to the peer. When the ring is full, does what
+  // ChannelOptions::when_full says: kDeadlineExceeded after `timeout` under kBlock,
+  // kResourceExhausted at once under kFail, and under kSpill only above max_pending_bytes.
+  // kInvalidArgument above max_message_words. After an error the message is as it was.
+  virtual absl::Status Publish(OutgoingMessage&& message,
+                               absl::Duration timeout = absl::InfiniteDuration()) = 0;
+
+  // Delivers what is pending under WhenFull::kSpill: all of it before `timeout`, or
+  // kDeadlineExceeded.
+  virtual absl::Status Flush(absl::Duration timeout) = 0;
+
+  // What waits in this process.
+  virtual uint64_t pending_bytes() const = 0;
+  virtual size_t pending_messages() const = 0;
+
+  // Tells the peer that nothing follows, after all that is pending. Nothing can be published any
+  // more; receiving goes on.
+  virtual void End() = 0;
+
+  // ---- the receiving thread ----
+
+  // The next message. kDeadlineExceeded when none came before `timeout`.
+  virtual absl::StatusOr<IncomingMessage> Receive(
+      absl::Duration timeout = absl::InfiniteDuration()) = 0;
+
+  // The next message if there is one. Cheaper than Receive with no timeout.
+  virtual absl::StatusOr<std::optional<IncomingMessage>> TryReceive() = 0;
+
+  // Whether TryReceive() has something to say.
+  virtual bool Readable() const = 0;
+
+  // True when the peer ended the channel by its own will, false when it died or still lives.
+  virtual bool ended_by_peer() const = 0;
+
+  // ---- event loops, on a thread that both publishes and receives ----
+
+  // Readable when the peer rang or is gone. It never rings unless ArmDoorbell() asked for it.
+  virtual int doorbell() const = 0;
+
+  // Asks to be rung for the next message, and for room if something is pending. False when one of
+  // them is there already: then do not sleep.
+  virtual bool ArmDoorbell() = 0;
+
+  // Takes that back, once awake.
+  virtual void DisarmDoorbell() = 0;
+
+  // Reads what the doorbell has, without waiting; edge-triggered loops need this before they sleep.
+  virtual void DrainDoorbell() = 0;
+
+  // Whether Flush() would get on with what is pending, or fail.
+  virtual bool Flushable() = 0;
+
+  // Whether the peer's thread last ran on the CPU of the calling one, in which case spinning would
+  // keep it from running. Tells the peer as well where this thread is.
+  virtual bool SharesCpu() = 0;
+
+  // ---- any thread ----
+
+  virtual const Peer& peer() const = 0;
+  virtual const ChannelOptions& options() const = 0;
+  virtual ChannelStats stats() const = 0;
+};
+
+// Where clients come in. One thread at a time.
+class Listener {
+ public:
+  virtual ~Listener() = default;
+
+  // The next client's channel. A client that is not allowed, or does not greet properly, is told
+  // why and left behind; it holds up nobody. kDeadlineExceeded when none came before `timeout`.
+  virtual absl::StatusOr<std::unique_ptr<Channel>> Accept(
+      absl::Duration timeout = absl::InfiniteDuration()) = 0;
+
+  // As the user wrote it.
+  virtual const std::string& address() const = 0;
+};
+
+// A listener on `shm:NAME` or `shm:/path`. kAlreadyExists: a live server has the address.
+// kInvalidArgument: the address or an option is not allowed.
+absl::StatusOr<std::unique_ptr<Listener>> Listen(std::string_view address,
+                                                 const ChannelOptions& options = {});
+
+// A channel to the server at `shm:NAME`, `shm:NAME@USER` or `shm:/path`. A server that is not there
+// yet is waited for until ChannelOptions::connect_timeout: kUnavailable if it did not come,
+// kDeadlineExceeded if it came and did not answer. kPermissionDenied: the server's user id is not
+// the one that the address says, or it does not want this one's. kInvalidArgument: another kind of
+// program listens there. kFailedPrecondition: it speaks another version of the protocol.
+absl::StatusOr<std::unique_ptr<Channel>> Connect(std::string_view address,
+                                                 const ChannelOptions& options = {});
+
+// Two connected channels of this process, as socketpair() makes two sockets.
+absl::StatusOr<std::pair<std::unique_ptr<Channel>, std::unique_ptr<Channel>>> ChannelPair(
+    const ChannelOptions& options = {});
+
+}  // namespace shoal

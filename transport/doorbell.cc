@@ -1,0 +1,75 @@
+#include "shoal/transport/doorbell.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <chrono>
+#include <cstddef>
+
+namespace shoal {
+namespace {
+
+constexpr int kPacketsPerDrain = 64;
+constexpr auto kLongestSleep = std::chrono::hours(1);
+
+}  // namespace
+
+void Doorbell::Ring() {
+  const std::byte ring{1};
+  ssize_t sent;
+  do {
+    sent = send(socket_.get(), &ring, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+}
+
+void Doorbell::Drain() {
+  for (int i = 0; i < kPacketsPerDrain; ++i) {
+    std::byte packet[1];
+    const ssize_t got = recv(socket_.get(), packet, sizeof(packet), MSG_DONTWAIT);
+    if (got > 0) {
+      rings_.fetch_add(1, std::memory_order_release);
+      continue;
+    }
+    if (got < 0 && errno == EINTR) {
+      continue;
+    }
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+      return;
+    }
+    // release: its partner is hung_up().
+    hung_up_.store(true, std::memory_order_release);
+    return;
+  }
+}
+
+void Doorbell::Sleep(uint64_t seen, const Deadline& deadline) {
+  std::unique_lock lock(mutex_);
+  if (rings() != seen || hung_up()) {
+    return;
+  }
+  if (polling_) {
+    drained_.wait_for(lock, deadline.Left(kLongestSleep));
+    return;
+  }
+  polling_ = true;
+  lock.unlock();
+  Poll(deadline);
+  Drain();
+  lock.lock();
+  polling_ = false;
+  drained_.notify_all();
+}
+
+void Doorbell::Poll(const Deadline& deadline) {
+  const timespec timeout = ToTimespec(deadline.Left(kLongestSleep));
+  pollfd socket = {.fd = socket_.get(), .events = POLLIN, .revents = 0};
+  ppoll(&socket, 1, &timeout, nullptr);
+}
+
+void Doorbell::HangUp() {
+  shutdown(socket_.get(), SHUT_RDWR);
+  hung_up_.store(true, std::memory_order_release);
+}
+
+}  // namespace shoal

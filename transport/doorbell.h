@@ -1,0 +1,64 @@
+// The connection's socket once the channel runs: wake-ups and the peer's death.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+
+#include "shoal/transport/deadline.h"
+#include "shoal/transport/unique_fd.h"
+
+namespace shoal {
+
+// A ring is one packet of one byte. The socket's hang-up is the peer's death, reported by the
+// kernel at once, so there are no heartbeats. Nobody else holds an end, so nobody else can drain or
+// block it. Any thread may call any member.
+class Doorbell {
+ public:
+  // `socket` is a connected, non-blocking SOCK_SEQPACKET Unix socket.
+  explicit Doorbell(UniqueFd socket) : socket_(std::move(socket)) {}
+
+  // Wakes the peer. Never blocks and never fails: when the socket is full of rings that the peer
+  // has not read, it is going to wake anyway.
+  void Ring();
+
+  // Reads what has come, without waiting. It reads a bounded number of packets, so that a peer that
+  // rings without end cannot hold the caller; what is left keeps the socket readable.
+  void Drain();
+
+  // Sleeps until a ring has come since `rings()` returned `seen`, the peer hung up, or `deadline`.
+  // May return early; the caller looks at what it waits for and sleeps again. When two threads
+  // sleep, one polls the socket and passes on what it drains, so neither takes the other's ring.
+  void Sleep(uint64_t seen, const Deadline& deadline);
+
+  // Counts whatever was drained. Taken before the last look at the ring, it makes Sleep() return
+  // when the wake-up came in between.
+  uint64_t rings() const { return rings_.load(std::memory_order_acquire); }
+
+  // True once the peer's end is closed, which is how its death looks, or once HangUp() was called.
+  // What the peer published before is still in the rings. Its partner is the store in Drain(): the
+  // rings read after this load hold all that the peer ever published.
+  bool hung_up() const { return hung_up_.load(std::memory_order_acquire); }
+
+  // Ends the connection; the peer sees it at once. The descriptor stays open until destruction,
+  // because messages that outlive the channel may still name it.
+  void HangUp();
+
+  // Readable when a ring or the hang-up waits to be drained.
+  int fd() const { return socket_.get(); }
+
+ private:
+  void Poll(const Deadline& deadline);
+
+  const UniqueFd socket_;
+  std::atomic<uint64_t> rings_ = 0;
+  std::atomic<bool> hung_up_ = false;
+
+  // For Sleep() alone: who polls, and how the others hear of it.
+  std::mutex mutex_;
+  std::condition_variable drained_;
+  bool polling_ = false;
+};
+
+}  // namespace shoal

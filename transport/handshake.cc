@@ -1,0 +1,261 @@
+#include "shoal/transport/handshake.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <cstddef>
+#include <cstring>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "capnp/message.h"
+#include "capnp/serialize.h"
+#include "kj/exception.h"
+#include "shoal/schema/hello.capnp.h"
+#include "shoal/transport/link.h"
+#include "shoal/transport/packet.h"
+#include "shoal/transport/shm_channel.h"
+#include "shoal/transport/socket.h"
+
+namespace shoal {
+namespace {
+
+using Reason = schema::Refusal::Reason;
+
+constexpr size_t kMaxGreetingBytes = 4096;
+constexpr size_t kRegions = 2;  // control, slab
+
+uint64_t NewEpoch() {
+  std::random_device random;
+  return uint64_t{random()} << 32 | random();
+}
+
+// What a greeting said, copied out of the packet and not yet believed.
+struct Hello {
+  uint64_t epoch;
+  OutboxShape shape;
+  UniqueFd control;
+  UniqueFd slab;
+};
+
+absl::Status SendGreeting(int fd, capnp::MessageBuilder& message, std::span<const int> fds) {
+  const kj::Array<capnp::word> words = capnp::messageToFlatArray(message);
+  const auto bytes = words.asBytes();
+  return SendPacket(fd, {reinterpret_cast<const std::byte*>(bytes.begin()), bytes.size()}, fds);
+}
+
+schema::Greeting::Builder NewGreeting(capnp::MessageBuilder& message) {
+  auto greeting = message.initRoot<schema::Greeting>();
+  greeting.setMagic(kMagic);
+  greeting.setVersion(kProtocolVersion);
+  return greeting;
+}
+
+absl::Status SendHello(int fd, Outbox& own) {
+  capnp::MallocMessageBuilder message(64);
+  auto hello = NewGreeting(message).initHello();
+  hello.setEpoch(own.control().header.epoch);
+  hello.setSlots(own.shape().slots);
+  hello.setReceipts(own.shape().receipts);
+  hello.setSlabBytes(own.shape().slab_bytes);
+  const std::array<int, kRegions> fds = {own.control_region().fd(), own.slab_region().fd()};
+  absl::Status sent = SendGreeting(fd, message, fds);
+  own.control_region().ReleaseFd();
+  own.slab_region().ReleaseFd();
+  return sent;
+}
+
+Reason ReasonFor(const absl::Status& error) {
+  switch (error.code()) {
+    case absl::StatusCode::kFailedPrecondition:
+      return Reason::VERSION;
+    case absl::StatusCode::kPermissionDenied:
+      return Reason::PERMISSION;
+    case absl::StatusCode::kResourceExhausted:
+      return Reason::RESOURCES;
+    default:
+      return Reason::PROTOCOL;
+  }
+}
+
+// Tells the client why; it may be gone, and then nobody is left to tell.
+void Refuse(int fd, const absl::Status& error) {
+  capnp::MallocMessageBuilder message(64);
+  auto refusal = NewGreeting(message).initRefusal();
+  refusal.setReason(ReasonFor(error));
+  refusal.setText(std::string(error.message().data(), error.message().size()));
+  SendGreeting(fd, message, {}).IgnoreError();
+}
+
+absl::Status Refused(const Peer& peer, schema::Refusal::Reader refusal) {
+  const std::string text =
+      absl::StrCat(peer.Describe(), " refused the connection: ", refusal.getText().cStr());
+  switch (refusal.getReason()) {
+    case Reason::VERSION:
+      return absl::FailedPreconditionError(text);
+    case Reason::PERMISSION:
+      return absl::PermissionDeniedError(text);
+    case Reason::RESOURCES:
+      return absl::ResourceExhaustedError(text);
+    default:
+      return absl::DataLossError(text);
+  }
+}
+
+absl::Status Foreign(const Peer& peer) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "the program at ", peer.Describe(),
+      " does not speak Shoal's protocol; check the address, which belongs to another program"));
+}
+
+absl::Status CheckUid(const Peer& peer, uid_t allowed) {
+  if (peer.uid == allowed) {
+    return absl::OkStatus();
+  }
+  return absl::PermissionDeniedError(absl::StrCat("the peer at ", peer.Describe(), " has user id ",
+                                                  peer.uid, "; allowed is ", allowed));
+}
+
+// Reads a greeting; Cap'n Proto throws on what is malformed, which ReadGreeting() catches.
+absl::StatusOr<Hello> ParseGreeting(Packet& packet, const Peer& peer) {
+  std::vector<uint64_t> words((packet.bytes.size() + 7) / 8);
+  std::memcpy(words.data(), packet.bytes.data(), packet.bytes.size());
+  capnp::FlatArrayMessageReader message(
+      kj::arrayPtr(reinterpret_cast<const capnp::word*>(words.data()), words.size()));
+  const auto greeting = message.getRoot<schema::Greeting>();
+  if (greeting.getMagic() != kMagic) {
+    return Foreign(peer);
+  }
+  if (greeting.isRefusal()) {
+    return Refused(peer, greeting.getRefusal());
+  }
+  if (greeting.getVersion() != kProtocolVersion) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the peer at ", peer.Describe(), " speaks version ", greeting.getVersion(),
+        " of the protocol, this side version ", kProtocolVersion, "; update the older of the two"));
+  }
+  if (!greeting.isHello() || packet.fds.size() != kRegions) {
+    return absl::DataLossError(absl::StrCat("the peer at ", peer.Describe(), " sent ",
+                                            packet.fds.size(), " regions in its greeting; ",
+                                            kRegions, " belong there"));
+  }
+  const auto hello = greeting.getHello();
+  return Hello{.epoch = hello.getEpoch(),
+               .shape = {.slots = hello.getSlots(),
+                         .receipts = hello.getReceipts(),
+                         .slab_bytes = hello.getSlabBytes()},
+               .control = std::move(packet.fds[0]),
+               .slab = std::move(packet.fds[1])};
+}
+
+absl::StatusOr<Hello> ReadGreeting(Packet& packet, const Peer& peer) {
+  absl::StatusOr<Hello> hello = Foreign(peer);
+  const auto exception = kj::runCatchingExceptions([&] { hello = ParseGreeting(packet, peer); });
+  if (exception != nullptr) {
+    return Foreign(peer);
+  }
+  return hello;
+}
+
+// The peer's greeting packet with the peer's identity by the kernel's word, or nothing yet.
+struct Greeted {
+  Packet packet;
+  Peer peer;
+};
+
+absl::StatusOr<std::optional<Greeted>> ReceiveGreeting(int fd, const Address& address, uid_t uid) {
+  absl::StatusOr<std::optional<Packet>> packet = ReceivePacket(fd, kMaxGreetingBytes, kRegions);
+  if (!packet.ok() || !*packet) {
+    return packet.ok() ? absl::StatusOr<std::optional<Greeted>>(std::nullopt) : packet.status();
+  }
+  const Peer peer = {
+      .address = address.text(), .pid = (*packet)->sender.pid, .uid = (*packet)->sender.uid};
+  if (absl::Status allowed = CheckUid(peer, uid); !allowed.ok()) {
+    return allowed;
+  }
+  return Greeted{.packet = **std::move(packet), .peer = peer};
+}
+
+absl::StatusOr<PeerOutbox> MapRegions(Hello& hello) {
+  return PeerOutbox::Map(hello.shape, hello.epoch, std::move(hello.control), std::move(hello.slab));
+}
+
+std::unique_ptr<Channel> Join(UniqueFd socket, Outbox own, PeerOutbox theirs, const Peer& peer,
+                              const ChannelOptions& options) {
+  return std::make_unique<ShmChannel>(
+      std::make_shared<Link>(std::move(own), std::move(theirs), peer, std::move(socket)), options);
+}
+
+}  // namespace
+
+absl::StatusOr<ClientHandshake> ClientHandshake::Begin(UniqueFd socket, const Address& address,
+                                                       uid_t uid, const ChannelOptions& options) {
+  const absl::StatusOr<ucred> listener = PeerCredentials(socket.get());
+  if (!listener.ok()) {
+    return listener.status();
+  }
+  const Peer peer = {.address = address.text(), .pid = listener->pid, .uid = listener->uid};
+  if (absl::Status allowed = CheckUid(peer, uid); !allowed.ok()) {
+    return allowed;
+  }
+  absl::StatusOr<Outbox> own = Outbox::Create(OutboxShape::Of(options), NewEpoch());
+  if (!own.ok()) {
+    return own.status();
+  }
+  if (absl::Status sent = SendHello(socket.get(), *own); !sent.ok()) {
+    return sent;
+  }
+  return ClientHandshake(std::move(socket), address, uid, options, *std::move(own));
+}
+
+absl::StatusOr<std::unique_ptr<Channel>> ClientHandshake::Finish() {
+  absl::StatusOr<std::optional<Greeted>> greeted = ReceiveGreeting(socket_.get(), address_, uid_);
+  if (!greeted.ok() || !*greeted) {
+    return greeted.ok() ? absl::StatusOr<std::unique_ptr<Channel>>(nullptr) : greeted.status();
+  }
+  absl::StatusOr<Hello> hello = ReadGreeting((*greeted)->packet, (*greeted)->peer);
+  if (!hello.ok()) {
+    return hello.status();
+  }
+  absl::StatusOr<PeerOutbox> theirs = MapRegions(*hello);
+  if (!theirs.ok()) {
+    return theirs.status();
+  }
+  return Join(std::move(socket_), std::move(own_), *std::move(theirs), (*greeted)->peer, options_);
+}
+
+absl::StatusOr<std::unique_ptr<Channel>> ServerHandshake::Finish() {
+  absl::StatusOr<std::unique_ptr<Channel>> channel = Answer();
+  if (!channel.ok()) {
+    Refuse(socket_.get(), channel.status());
+  }
+  return channel;
+}
+
+absl::StatusOr<std::unique_ptr<Channel>> ServerHandshake::Answer() {
+  absl::StatusOr<std::optional<Greeted>> greeted = ReceiveGreeting(socket_.get(), address_, uid_);
+  if (!greeted.ok() || !*greeted) {
+    return greeted.ok() ? absl::StatusOr<std::unique_ptr<Channel>>(nullptr) : greeted.status();
+  }
+  absl::StatusOr<Hello> hello = ReadGreeting((*greeted)->packet, (*greeted)->peer);
+  if (!hello.ok()) {
+    return hello.status();
+  }
+  absl::StatusOr<PeerOutbox> theirs = MapRegions(*hello);
+  if (!theirs.ok()) {
+    return theirs.status();
+  }
+  absl::StatusOr<Outbox> own = Outbox::Create(OutboxShape::Of(options_), NewEpoch());
+  if (!own.ok()) {
+    return own.status();
+  }
+  if (absl::Status sent = SendHello(socket_.get(), *own); !sent.ok()) {
+    return sent;
+  }
+  return Join(std::move(socket_), *std::move(own), *std::move(theirs), (*greeted)->peer, options_);
+}
+
+}  // namespace shoal

@@ -1,0 +1,60 @@
+// A message that was received: its Cap'n Proto reader and the memory under it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "absl/container/inlined_vector.h"
+#include "capnp/message.h"
+#include "shoal/transport/link.h"
+#include "shoal/transport/slot_ring.h"
+
+namespace shoal {
+
+// What came in slots has been copied here, at most 248 bytes; what lies in the peer's blocks is
+// read where it is, until Release() sends the receipts. Bodies are recycled.
+//
+// Filled on the reading thread; read and released on any one thread.
+class IncomingBody {
+ public:
+  IncomingBody() = default;
+  IncomingBody(const IncomingBody&) = delete;
+  IncomingBody& operator=(const IncomingBody&) = delete;
+
+  // The message's reader. `options` bound what a traversal may cost.
+  void Open(const capnp::ReaderOptions& options) { reader_.emplace(*this, options); }
+  capnp::MessageReader& reader() { return *reader_; }
+
+  // Ends the message: the blocks go back to the peer, and this body to the link.
+  void Release();
+
+  // The size in words, all segments together.
+  uint64_t SizeInWords() const;
+
+  // Filled by Receiver.
+  std::shared_ptr<Link> link;
+  alignas(capnp::word) uint64_t inline_words[Slot::kWords];
+  absl::InlinedVector<kj::ArrayPtr<const capnp::word>, 4> segments;
+  absl::InlinedVector<uint32_t, 4> loans;
+  std::unique_ptr<capnp::word[]> joined;
+
+  IncomingBody* next = nullptr;  // FreeList's
+
+ private:
+  class Reader final : public capnp::MessageReader {
+   public:
+    Reader(const IncomingBody& body, const capnp::ReaderOptions& options)
+        : MessageReader(options), body_(body) {}
+    kj::ArrayPtr<const capnp::word> getSegment(capnp::uint id) override {
+      return id < body_.segments.size() ? body_.segments[id] : nullptr;
+    }
+
+   private:
+    const IncomingBody& body_;
+  };
+
+  std::optional<Reader> reader_;
+};
+
+}  // namespace shoal

@@ -1,0 +1,91 @@
+// A message on its way out, and one that came in.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "capnp/any.h"
+#include "capnp/message.h"
+#include "capnp/orphan.h"
+#include "shoal/transport/incoming_body.h"
+#include "shoal/transport/outgoing_body.h"
+
+namespace shoal {
+
+// A Cap'n Proto message built where the peer will read it. Dropping it unpublished publishes
+// nothing and gives its memory back.
+//
+// It may outlive its channel. It is built on the thread that publishes, and may be dropped on any.
+class OutgoingMessage {
+ public:
+  explicit OutgoingMessage(BodyRef body) : body_(std::move(body)) {}
+  OutgoingMessage(OutgoingMessage&&) = default;
+  OutgoingMessage& operator=(OutgoingMessage&&) = default;
+
+  template <typename T>
+  typename T::Builder InitRoot() {
+    return builder().template initRoot<T>();
+  }
+
+  template <typename T>
+  typename T::Builder GetRoot() {
+    return builder().template getRoot<T>();
+  }
+
+  // For all that Cap'n Proto does with a builder.
+  capnp::MessageBuilder& builder() { return body_->builder(); }
+  capnp::Orphanage orphanage() { return builder().getOrphanage(); }
+
+  // What has been built so far, all segments together.
+  uint64_t SizeInWords() { return builder().sizeInWords(); }
+
+  // A second handle, to read the message after it was published. It must not be changed then, and
+  // its memory is not used again until all handles are gone.
+  OutgoingMessage Share() const { return OutgoingMessage(body_); }
+
+  // True until the message was published or moved away.
+  bool has_value() const { return static_cast<bool>(body_); }
+
+  // For channels.
+  const BodyRef& body() const { return body_; }
+  void Reset() { body_ = BodyRef(); }
+
+ private:
+  BodyRef body_;
+};
+
+// A Cap'n Proto message that was received. Its readers are valid as long as it is; holding it keeps
+// the peer's blocks from being used again. It may outlive its channel, and be dropped on any
+// thread.
+class IncomingMessage {
+ public:
+  // Takes over a body from a Receiver.
+  IncomingMessage(IncomingBody* body, const capnp::ReaderOptions& options) : body_(body) {
+    body_->Open(options);
+  }
+
+  // Throws kj::Exception, as Cap'n Proto's readers do, when what the peer built is malformed.
+  template <typename T>
+  typename T::Reader Root() {
+    return reader().template getRoot<T>();
+  }
+
+  // For all that Cap'n Proto does with a reader.
+  capnp::MessageReader& reader() { return body_->reader(); }
+
+  // Reads with other limits than the channel's. Before the first reader is taken.
+  void Reopen(const capnp::ReaderOptions& options) { body_->Open(options); }
+
+  // All segments together.
+  uint64_t SizeInWords() const { return body_->SizeInWords(); }
+
+ private:
+  struct Release {
+    void operator()(IncomingBody* body) const { body->Release(); }
+  };
+
+  std::unique_ptr<IncomingBody, Release> body_;
+};
+
+}  // namespace shoal

@@ -1,0 +1,109 @@
+#include "shoal/transport/outbox.h"
+
+#include <unistd.h>
+
+#include <new>
+
+#include "absl/strings/str_cat.h"
+
+namespace shoal {
+namespace {
+
+size_t RoundUp(size_t value, size_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+template <typename T, typename Byte>
+T* At(Byte* base, size_t offset) {
+  return reinterpret_cast<T*>(base + offset);
+}
+
+// A region's memory as bytes, constant if the region is.
+std::byte* Bytes(Region& region) { return reinterpret_cast<std::byte*>(region.data()); }
+const std::byte* Bytes(const Region& region) {
+  return reinterpret_cast<const std::byte*>(region.data());
+}
+
+}  // namespace
+
+absl::Status OutboxShape::Validate() const {
+  return shoal::Validate(
+      ChannelOptions{.slots = slots, .loans = receipts, .slab_bytes = slab_bytes});
+}
+
+size_t OutboxShape::receipts_offset() const { return sizeof(Control); }
+
+size_t OutboxShape::slots_offset() const {
+  return RoundUp(receipts_offset() + receipts * sizeof(Receipt), sizeof(Slot));
+}
+
+size_t OutboxShape::control_bytes() const {
+  return RoundUp(slots_offset() + slots * sizeof(Slot), sysconf(_SC_PAGESIZE));
+}
+
+absl::StatusOr<Outbox> Outbox::Create(const OutboxShape& shape, uint64_t epoch) {
+  absl::StatusOr<Region> control = Region::Create(shape.control_bytes());
+  if (!control.ok()) {
+    return control.status();
+  }
+  absl::StatusOr<Region> slab = Region::Create(shape.slab_bytes);
+  if (!slab.ok()) {
+    return slab.status();
+  }
+  Outbox outbox(shape, *std::move(control), *std::move(slab));
+  new (&outbox.control().header) Control::Header{.magic = kMagic,
+                                                 .version = kProtocolVersion,
+                                                 .pid = static_cast<uint32_t>(getpid()),
+                                                 .epoch = epoch,
+                                                 .slots = shape.slots,
+                                                 .receipts = shape.receipts,
+                                                 .slab_bytes = shape.slab_bytes};
+  return outbox;
+}
+
+Receipt* Outbox::receipts() { return At<Receipt>(Bytes(control_), shape_.receipts_offset()); }
+
+Slot* Outbox::slots() { return At<Slot>(Bytes(control_), shape_.slots_offset()); }
+
+absl::StatusOr<PeerOutbox> PeerOutbox::Map(const OutboxShape& shape, uint64_t epoch,
+                                           UniqueFd control, UniqueFd slab) {
+  if (absl::Status valid = shape.Validate(); !valid.ok()) {
+    return absl::DataLossError(absl::StrCat(
+        "the peer offers an outbox of a shape that is not allowed: ", valid.message()));
+  }
+  absl::StatusOr<Region> control_region = Region::Map(std::move(control), shape.control_bytes());
+  if (!control_region.ok()) {
+    return control_region.status();
+  }
+  absl::StatusOr<Region> slab_region = Region::Map(std::move(slab), shape.slab_bytes);
+  if (!slab_region.ok()) {
+    return slab_region.status();
+  }
+  PeerOutbox outbox(shape, *std::move(control_region), *std::move(slab_region));
+  const Control::Header header = outbox.control().header;
+  if (header.magic != kMagic || header.version != kProtocolVersion || header.epoch != epoch) {
+    return absl::DataLossError(absl::StrCat(
+        "the peer's control region does not belong to this connection: magic ",
+        absl::Hex(header.magic), ", version ", header.version, ", epoch ", absl::Hex(header.epoch),
+        "; expected ", absl::Hex(kMagic), ", ", kProtocolVersion, ", ", absl::Hex(epoch)));
+  }
+  return outbox;
+}
+
+const Receipt* PeerOutbox::receipts() const {
+  return At<const Receipt>(Bytes(control_), shape_.receipts_offset());
+}
+
+const Slot* PeerOutbox::slots() const {
+  return At<const Slot>(Bytes(control_), shape_.slots_offset());
+}
+
+std::optional<std::span<const capnp::word>> PeerOutbox::Find(const BlockDescriptor& block) const {
+  const uint64_t slab_words = shape_.slab_bytes / sizeof(capnp::word);
+  if (block.slab != 0 || uint64_t{block.offset_words} + block.words > slab_words) {
+    return std::nullopt;
+  }
+  return std::span(At<const capnp::word>(Bytes(slab_), 0) + block.offset_words, block.words);
+}
+
+}  // namespace shoal

@@ -1,0 +1,137 @@
+// All that one end of a channel writes, as its owner and as its peer see it.
+//
+//     control region                              slab region
+//     +------+---------------------------+        +-------------------------------------------+
+//     |    0 | Header: what this is      |        | blocks, each one segment of a message,    |
+//     |  128 | parked                    |        | placed by the owner's BlockAllocator      |
+//     |  256 | starved                   |        +-------------------------------------------+
+//     |  384 | consumed                  |
+//     |  512 | cpu                       |
+//     |  640 | receipts, 8 bytes each    |
+//     |      | slots, 256 bytes each     |
+//     +------+---------------------------+
+//
+// The owner maps both read-write, the peer read-only: every byte of shared memory has exactly one
+// process that writes it, and the MMU enforces it.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "absl/status/statusor.h"
+#include "capnp/common.h"
+#include "shoal/transport/options.h"
+#include "shoal/transport/receipts.h"
+#include "shoal/transport/region.h"
+#include "shoal/transport/slot_ring.h"
+
+namespace shoal {
+
+// "SHOAL" in memory.
+inline constexpr uint64_t kMagic = 0x0000004c414f4853;
+
+// Changes whenever the layout or the meaning of a byte that the peer reads does.
+inline constexpr uint32_t kProtocolVersion = 1;
+
+// What two sides agree on in the handshake. Both derive every offset from it.
+struct OutboxShape {
+  uint32_t slots = 0;
+  uint32_t receipts = 0;  // also how many of the peer's blocks the owner may hold
+  uint64_t slab_bytes = 0;
+
+  static OutboxShape Of(const ChannelOptions& options) {
+    return {.slots = options.slots, .receipts = options.loans, .slab_bytes = options.slab_bytes};
+  }
+
+  // kInvalidArgument unless the numbers keep to the ranges of ChannelOptions.
+  absl::Status Validate() const;
+
+  size_t receipts_offset() const;
+  size_t slots_offset() const;
+  size_t control_bytes() const;  // whole pages
+};
+
+// One value that its owner stores and the peer loads, on a cache line pair of its own: adjacent
+// lines are fetched in pairs.
+struct alignas(128) SharedWord {
+  std::atomic<uint64_t> value;
+};
+
+struct Control {
+  struct alignas(128) Header {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t pid;
+    uint64_t epoch;  // the connection's; a region of another connection has another one
+    uint32_t slots;
+    uint32_t receipts;
+    uint64_t slab_bytes;
+  };
+
+  Header header;
+  SharedWord parked;    // ring me when you publish (ParkedFlag)
+  SharedWord starved;   // ring me when you have consumed (ParkedFlag)
+  SharedWord consumed;  // slots of the peer's ring that the owner has read and will not read again
+  SharedWord cpu;       // the CPU that the owner last waited or published on, plus 1
+};
+static_assert(sizeof(Control) == 640);
+static_assert(offsetof(Control, parked) == 128);
+static_assert(offsetof(Control, starved) == 256);
+static_assert(offsetof(Control, consumed) == 384);
+static_assert(offsetof(Control, cpu) == 512);
+
+// The owner's view. Its parts may be used by different threads, as the classes that use them say.
+class Outbox {
+ public:
+  // kResourceExhausted names the limit that the regions ran into.
+  static absl::StatusOr<Outbox> Create(const OutboxShape& shape, uint64_t epoch);
+
+  const OutboxShape& shape() const { return shape_; }
+  Control& control() { return *reinterpret_cast<Control*>(control_.data()); }
+  Receipt* receipts();
+  Slot* slots();
+  capnp::word* slab() { return reinterpret_cast<capnp::word*>(slab_.data()); }
+
+  // What the handshake sends; closed once it was.
+  Region& control_region() { return control_; }
+  Region& slab_region() { return slab_; }
+
+ private:
+  Outbox(const OutboxShape& shape, Region control, Region slab)
+      : shape_(shape), control_(std::move(control)), slab_(std::move(slab)) {}
+
+  OutboxShape shape_;
+  Region control_;
+  Region slab_;
+};
+
+// The peer's view, read-only. All that it gives has been written by the peer; pointers lead into
+// memory that the peer may change at any time.
+class PeerOutbox {
+ public:
+  // Verifies and maps the two descriptors. kDataLoss names what is wrong with them.
+  static absl::StatusOr<PeerOutbox> Map(const OutboxShape& shape, uint64_t epoch, UniqueFd control,
+                                        UniqueFd slab);
+
+  const OutboxShape& shape() const { return shape_; }
+  const Control& control() const { return *reinterpret_cast<const Control*>(control_.data()); }
+  const Receipt* receipts() const;
+  const Slot* slots() const;
+
+  // The words that `block` describes, or nothing unless all of them lie inside a known slab.
+  std::optional<std::span<const capnp::word>> Find(const BlockDescriptor& block) const;
+
+ private:
+  PeerOutbox(const OutboxShape& shape, Region control, Region slab)
+      : shape_(shape), control_(std::move(control)), slab_(std::move(slab)) {}
+
+  OutboxShape shape_;
+  Region control_;
+  Region slab_;
+};
+
+}  // namespace shoal

@@ -1,0 +1,75 @@
+#include "shoal/transport/outgoing_body.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kj/exception.h"
+
+namespace shoal {
+namespace {
+
+// A builder that runs out of room asks for what it needs next, often one word for a landing pad. A
+// small block serves that; each further one doubles, so that a message built in small steps has few
+// segments. What is large by itself gets its own size and says nothing about what comes next.
+constexpr uint32_t kFirstGrowthWords = BlockAllocator::kGranuleWords;
+constexpr uint32_t kLastGrowthWords = 1 << 16;
+constexpr uint32_t kLargeWords = 1 << 12;
+
+}  // namespace
+
+void OutgoingBody::Begin(std::shared_ptr<Link> link, uint32_t hint_words) {
+  link_ = std::move(link);
+  hint_words_ = hint_words;
+  growth_words_ = kFirstGrowthWords;
+  scratch_taken_ = hint_words > Slot::kWords;
+  std::memset(scratch_, 0, sizeof(scratch_));
+  builder_.emplace(*this);
+}
+
+HeldBlock* OutgoingBody::BlockOf(const capnp::word* begin) {
+  const auto found = std::find_if(blocks_.begin(), blocks_.end(),
+                                  [=](const HeldBlock& held) { return held.begin == begin; });
+  return found == blocks_.end() ? nullptr : &*found;
+}
+
+kj::ArrayPtr<capnp::word> OutgoingBody::Allocate(uint32_t minimum_words) {
+  if (!scratch_taken_ && minimum_words <= Slot::kWords) {
+    scratch_taken_ = true;
+    return kj::arrayPtr(reinterpret_cast<capnp::word*>(scratch_), size_t{Slot::kWords});
+  }
+  scratch_taken_ = true;
+  uint32_t words = std::max(minimum_words, std::exchange(hint_words_, 0));
+  if (words <= kLargeWords || words <= growth_words_) {
+    words = std::max(words, growth_words_);
+    growth_words_ = std::min(2 * words, kLastGrowthWords);
+  }
+  std::optional<HeldBlock> block = link_->arena.Claim(words);
+  if (!block && words > minimum_words) {
+    words = minimum_words;
+    block = link_->arena.Claim(words);
+  }
+  if (block) {
+    Hold(*block);
+    return kj::arrayPtr(link_->arena.At(block->block), block->block.words);
+  }
+  void* memory = std::calloc(words, sizeof(capnp::word));
+  KJ_REQUIRE(memory != nullptr, "no memory for a message segment", words);
+  heap_.emplace_back(memory);
+  return kj::arrayPtr(static_cast<capnp::word*>(memory), words);
+}
+
+void OutgoingBody::End() {
+  if (!blocks_.empty()) {
+    for (const auto& segment : segments()) {
+      if (HeldBlock* held = BlockOf(segment.begin())) {
+        held->used_words = static_cast<uint32_t>(segment.size());
+      }
+    }
+  }
+  builder_.reset();
+  heap_.clear();
+  const std::shared_ptr<Link> link = std::move(link_);
+  link->outgoing.Give(this);
+}
+
+}  // namespace shoal

@@ -1,0 +1,124 @@
+// A message being built: its Cap'n Proto builder and the memory under it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/container/inlined_vector.h"
+#include "capnp/message.h"
+#include "shoal/transport/block_arena.h"
+#include "shoal/transport/fragments.h"
+#include "shoal/transport/link.h"
+#include "shoal/transport/slot_ring.h"
+
+namespace shoal {
+
+// The first segment is a scratch of 31 words, which goes into a slot; what does not fit is in
+// blocks of the outbox, where the peer reads it; and when no block is free, on the heap. Bodies are
+// recycled: building a message allocates nothing once as many exist as are in use at a time.
+//
+// Built and published on the writing thread; let go on any (see BodyRef).
+class OutgoingBody {
+ public:
+  OutgoingBody() = default;
+  OutgoingBody(const OutgoingBody&) = delete;
+  OutgoingBody& operator=(const OutgoingBody&) = delete;
+
+  // Begins a message, with room for `hint_words` in its first segment.
+  void Begin(std::shared_ptr<Link> link, uint32_t hint_words);
+
+  capnp::MessageBuilder& builder() { return *builder_; }
+
+  // What has been built so far, in the order of the segments' numbers. Valid until it is built
+  // further.
+  Segments segments() { return builder_->getSegmentsForOutput(); }
+
+  // Whether `segment` is the scratch.
+  bool InScratch(const kj::ArrayPtr<const capnp::word>& segment) const {
+    return segment.begin() == reinterpret_cast<const capnp::word*>(scratch_);
+  }
+
+  // The block that holds the segment that begins at `begin`, or nullptr: it is on the heap, or
+  // memory of the user's own.
+  HeldBlock* BlockOf(const capnp::word* begin);
+
+  // Holds a further block until the message is gone, and returns it.
+  HeldBlock& Hold(const HeldBlock& block) { return blocks_.emplace_back(block); }
+
+  // The blocks of a message that is gone, to be dropped by the writing thread before the next
+  // Begin().
+  absl::InlinedVector<HeldBlock, 4>& blocks() { return blocks_; }
+
+  OutgoingBody* next = nullptr;  // FreeList's
+
+ private:
+  friend class BodyRef;
+
+  class Builder final : public capnp::MessageBuilder {
+   public:
+    explicit Builder(OutgoingBody& body) : body_(body) {}
+    kj::ArrayPtr<capnp::word> allocateSegment(capnp::uint minimum) override {
+      return body_.Allocate(minimum);
+    }
+
+   private:
+    OutgoingBody& body_;
+  };
+
+  struct Free {
+    void operator()(void* memory) const { std::free(memory); }
+  };
+
+  kj::ArrayPtr<capnp::word> Allocate(uint32_t minimum_words);
+  void End();
+
+  std::atomic<uint32_t> references_ = 0;
+  std::shared_ptr<Link> link_;
+  uint32_t hint_words_ = 0;
+  uint32_t growth_words_ = 0;  // the next segment's size, if it is asked for little
+  bool scratch_taken_ = false;
+  absl::InlinedVector<HeldBlock, 4> blocks_;
+  absl::InlinedVector<std::unique_ptr<void, Free>, 1> heap_;
+  alignas(capnp::word) uint64_t scratch_[Slot::kWords];
+  std::optional<Builder> builder_;  // last: it refers to the memory above while it is destroyed
+};
+
+// Shares a body; the last one to go ends the message. Any thread.
+class BodyRef {
+ public:
+  BodyRef() = default;
+  explicit BodyRef(OutgoingBody* body) : body_(body) { Add(); }
+  BodyRef(const BodyRef& other) : body_(other.body_) { Add(); }
+  BodyRef(BodyRef&& other) noexcept : body_(std::exchange(other.body_, nullptr)) {}
+  BodyRef& operator=(BodyRef other) noexcept {
+    std::swap(body_, other.body_);
+    return *this;
+  }
+  ~BodyRef() { Drop(); }
+
+  OutgoingBody* get() const { return body_; }
+  OutgoingBody* operator->() const { return body_; }
+  OutgoingBody& operator*() const { return *body_; }
+  explicit operator bool() const { return body_ != nullptr; }
+
+ private:
+  void Add() {
+    if (body_ != nullptr) {
+      body_->references_.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  void Drop() {
+    // acq_rel: the last owner sees what every other did with the body.
+    if (body_ != nullptr && body_->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      body_->End();
+    }
+  }
+
+  OutgoingBody* body_ = nullptr;
+};
+
+}  // namespace shoal

@@ -1,0 +1,155 @@
+#include "shoal/transport/receiver.h"
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+
+namespace shoal {
+
+Receiver::Receiver(std::shared_ptr<Link> link, uint64_t max_message_words)
+    : link_(std::move(link)),
+      max_message_words_(max_message_words),
+      ring_(link_->theirs.slots(), link_->theirs.shape().slots),
+      joiner_(max_message_words) {}
+
+absl::StatusOr<IncomingBody*> Receiver::Take() {
+  while (!ended_) {
+    const std::optional<SlotHeader> header = ring_.Next();
+    if (!header) {
+      return nullptr;
+    }
+    if (absl::Status valid = Check(*header); !valid.ok()) {
+      return valid;
+    }
+    if (header->kind == SlotKind::kMessage) {
+      return TakeMessage(*header);
+    }
+    if (header->kind == SlotKind::kFragment) {
+      absl::StatusOr<IncomingBody*> body = TakeFragment(*header);
+      if (!body.ok() || *body != nullptr) {
+        return body;
+      }
+      continue;
+    }
+    ended_ = header->kind == SlotKind::kEnd;
+    joiner_.Abandon();
+    Consume(1);
+  }
+  return nullptr;
+}
+
+absl::Status Receiver::Check(const SlotHeader& header) const {
+  if (!ring_.InSequence(header)) {
+    return CorruptPeer(
+        link_->peer, "a slot's sequence", header.sequence,
+        absl::StrCat(static_cast<uint32_t>(ring_.consumed() + 1), ", or what it was a lap before"));
+  }
+  if (header.kind < SlotKind::kMessage || header.kind > SlotKind::kEnd) {
+    return CorruptPeer(link_->peer, "a slot's kind", static_cast<uint64_t>(header.kind), "1 to 4");
+  }
+  if (header.inline_words > Slot::kWords) {
+    return CorruptPeer(link_->peer, "a slot's inline words", header.inline_words,
+                       absl::StrCat("at most ", Slot::kWords));
+  }
+  if (header.kind != SlotKind::kMessage && header.blocks > 0) {
+    return CorruptPeer(link_->peer, "the blocks of a slot that is not a message", header.blocks,
+                       "0");
+  }
+  const uint32_t most = MaxSlotsPerMessage(ring_.count());
+  if (SlotsFor(header.inline_words, header.blocks) > most) {
+    return CorruptPeer(link_->peer, "a message's blocks", header.blocks,
+                       absl::StrCat("what fits ", most, " slots"));
+  }
+  if (header.kind == SlotKind::kMessage && joiner_.joining()) {
+    return CorruptPeer(link_->peer, "a slot's kind, in the middle of a message in fragments,",
+                       static_cast<uint64_t>(header.kind), "2 to 4");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<IncomingBody*> Receiver::TakeMessage(const SlotHeader& header) {
+  IncomingBody* body = NewBody();
+  auto release = absl::MakeCleanup([body] { body->Release(); });
+  uint64_t total_words = header.inline_words;
+  if (header.inline_words > 0) {
+    ring_.ReadPayload(0, body->inline_words, header.inline_words);
+    body->segments.push_back(kj::arrayPtr(reinterpret_cast<const capnp::word*>(body->inline_words),
+                                          size_t{header.inline_words}));
+  }
+  for (uint32_t i = 0; i < header.blocks; ++i) {
+    BlockDescriptor block;
+    ring_.ReadPayload(header.inline_words + 2 * i, &block, 2);
+    if (absl::Status added = AddBlock(block, total_words, *body); !added.ok()) {
+      return added;
+    }
+  }
+  Consume(SlotsFor(header.inline_words, header.blocks));
+  ++messages_;
+  std::move(release).Cancel();
+  return body;
+}
+
+absl::Status Receiver::AddBlock(const BlockDescriptor& block, uint64_t& total_words,
+                                IncomingBody& body) {
+  const auto words = link_->theirs.Find(block);
+  if (!words) {
+    return CorruptPeer(
+        link_->peer,
+        absl::StrCat("a block in slab ", block.slab, " of ", block.words, " words at offset"),
+        block.offset_words, "inside a slab of this connection");
+  }
+  total_words += block.words;
+  if (total_words > max_message_words_) {
+    return CorruptPeer(
+        link_->peer, "a message's size in words", total_words,
+        absl::StrCat("at most ChannelOptions::max_message_words, ", max_message_words_));
+  }
+  if (borrowed_ - link_->receipts.written() >= link_->receipts.count()) {
+    return CorruptPeer(link_->peer, "blocks lent at a time", link_->receipts.count() + 1,
+                       absl::StrCat("at most ", link_->receipts.count()));
+  }
+  ++borrowed_;
+  body.loans.push_back(block.loan);
+  body.segments.push_back(kj::arrayPtr(words->data(), words->size()));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<IncomingBody*> Receiver::TakeFragment(const SlotHeader& header) {
+  uint64_t words[Slot::kWords];
+  ring_.ReadPayload(0, words, header.inline_words);
+  if (absl::Status added = joiner_.Add({words, header.inline_words}, link_->peer); !added.ok()) {
+    return added;
+  }
+  Consume(1);
+  copied_words_ += header.inline_words;
+  std::optional<JoinedMessage> message = joiner_.TakeFinished();
+  if (!message) {
+    return nullptr;
+  }
+  IncomingBody* body = NewBody();
+  body->joined = std::move(message->words);
+  body->segments = std::move(message->segments);
+  ++messages_;
+  return body;
+}
+
+IncomingBody* Receiver::NewBody() {
+  IncomingBody* body = link_->incoming.Take();
+  if (body == nullptr) {
+    body = new IncomingBody;
+  }
+  body->link = link_;
+  return body;
+}
+
+void Receiver::Consume(uint32_t slots) {
+  ring_.Advance(slots);
+  // At every message, before control goes back to the application, which may not come again for
+  // long. seq_cst: one half of the writer's sleep for room, see parked_flag.h; its partner is the
+  // load in Sender::HasRoom. It also releases the slots: all loads from them come before.
+  link_->own.control().consumed.value.store(ring_.consumed(), std::memory_order_seq_cst);
+  if (link_->starved_peer.MustRing()) {
+    link_->doorbell.Ring();
+  }
+}
+
+}  // namespace shoal

@@ -1,0 +1,55 @@
+// The reading half of a channel: from the peer's slots to a message, and every check on the way.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "shoal/transport/fragments.h"
+#include "shoal/transport/incoming_body.h"
+#include "shoal/transport/link.h"
+#include "shoal/transport/slot_ring.h"
+
+namespace shoal {
+
+// Never waits. One thread at a time. This is the one place where what the peer wrote into its ring
+// is loaded, checked and used, in that order, each value once.
+class Receiver {
+ public:
+  Receiver(std::shared_ptr<Link> link, uint64_t max_message_words);
+
+  // The next message, or nullptr when none is there yet. kDataLoss names the field that is wrong.
+  // The caller opens the body and releases it.
+  absl::StatusOr<IncomingBody*> Take();
+
+  // Whether Take() would find something.
+  bool Ready() const { return ring_.Ready() && !ended_; }
+
+  // The peer said that nothing follows.
+  bool ended() const { return ended_; }
+
+  uint64_t messages() const { return messages_; }
+
+  // Words of payload that were copied on their way in. What came in slots of a message that fits
+  // them does not count.
+  uint64_t copied_words() const { return copied_words_; }
+
+ private:
+  absl::StatusOr<IncomingBody*> TakeMessage(const SlotHeader& header);
+  absl::StatusOr<IncomingBody*> TakeFragment(const SlotHeader& header);
+  absl::Status Check(const SlotHeader& header) const;
+  absl::Status AddBlock(const BlockDescriptor& block, uint64_t& total_words, IncomingBody& body);
+  IncomingBody* NewBody();
+  void Consume(uint32_t slots);
+
+  const std::shared_ptr<Link> link_;
+  const uint64_t max_message_words_;
+  SlotReader ring_;
+  FragmentJoiner joiner_;
+  uint64_t borrowed_ = 0;  // blocks received, over the life of the channel
+  bool ended_ = false;
+  uint64_t messages_ = 0;
+  uint64_t copied_words_ = 0;
+};
+
+}  // namespace shoal

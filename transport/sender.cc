@@ -1,0 +1,171 @@
+#include "shoal/transport/sender.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+
+namespace shoal {
+
+Sender::Sender(std::shared_ptr<Link> link)
+    : link_(std::move(link)), ring_(link_->own.slots(), link_->own.shape().slots) {}
+
+BodyRef Sender::Claim(uint32_t hint_words) {
+  OutgoingBody* body = link_->outgoing.Take();
+  if (body == nullptr) {
+    body = new OutgoingBody;
+  }
+  for (const HeldBlock& held : body->blocks()) {
+    link_->arena.Drop(held);
+  }
+  body->blocks().clear();
+  ring_.Prefetch();
+  body->Begin(link_, hint_words);
+  return BodyRef(body);
+}
+
+absl::StatusOr<bool> Sender::Offer(OutgoingBody& body) {
+  if (abandoned_) {
+    const absl::StatusOr<bool> room = HasRoom(1);
+    if (!room.ok() || !*room) {
+      return room;
+    }
+    ring_.Publish(SlotKind::kAbandon, {});
+    abandoned_ = false;
+  }
+  if (cutter_) {
+    return OfferFragments(body);
+  }
+  const Segments segments = body.segments();
+  if (segments.size() == 1 && body.InScratch(segments[0])) {
+    const absl::StatusOr<bool> room = HasRoom(1);
+    if (!room.ok() || !*room) {
+      return room;
+    }
+    ring_.Publish(SlotKind::kMessage,
+                  {reinterpret_cast<const uint64_t*>(segments[0].begin()), segments[0].size()});
+    ++messages_;
+    RingIfParked();
+    return true;
+  }
+  return OfferBlocks(body, segments);
+}
+
+absl::StatusOr<bool> Sender::OfferBlocks(OutgoingBody& body, Segments segments) {
+  std::span<const uint64_t> inline_words;
+  Segments in_blocks = segments;
+  if (segments.size() > 0 && body.InScratch(segments[0])) {
+    inline_words = {reinterpret_cast<const uint64_t*>(segments[0].begin()), segments[0].size()};
+    in_blocks = segments.slice(1, segments.size());
+  }
+  BlockArena& arena = link_->arena;
+  if (absl::Status collected = arena.Collect(link_->peer); !collected.ok()) {
+    return collected;
+  }
+  const uint64_t slots_needed = (inline_words.size() + 2 * in_blocks.size()) / Slot::kWords + 1;
+  if (slots_needed > MaxSlotsPerMessage(ring_.count()) || in_blocks.size() > arena.free_loans()) {
+    return OfferFragments(body);
+  }
+  const absl::StatusOr<bool> room =
+      HasRoom(SlotsFor(inline_words.size(), static_cast<uint32_t>(in_blocks.size())));
+  if (!room.ok() || !*room) {
+    return room;
+  }
+  if (!MoveToBlocks(body, in_blocks)) {
+    return OfferFragments(body);
+  }
+  absl::InlinedVector<BlockDescriptor, 8> descriptors;
+  for (const auto& segment : in_blocks) {
+    HeldBlock& held = *body.BlockOf(segment.begin());
+    arena.Trim(held, static_cast<uint32_t>(segment.size()));
+    descriptors.push_back(arena.Lend(held));
+  }
+  ring_.Publish(SlotKind::kMessage, inline_words, descriptors);
+  ++messages_;
+  RingIfParked();
+  return true;
+}
+
+bool Sender::MoveToBlocks(OutgoingBody& body, Segments in_blocks) {
+  for (const auto& segment : in_blocks) {
+    if (body.BlockOf(segment.begin()) != nullptr) {
+      continue;
+    }
+    const auto words = static_cast<uint32_t>(segment.size());
+    std::optional<HeldBlock> block = link_->arena.Claim(words);
+    if (!block) {
+      return false;
+    }
+    std::memcpy(static_cast<void*>(link_->arena.At(block->block)), segment.begin(),
+                words * sizeof(capnp::word));
+    copied_words_ += words;
+    block->begin = segment.begin();
+    body.Hold(*block);
+  }
+  return true;
+}
+
+absl::StatusOr<bool> Sender::OfferFragments(OutgoingBody& body) {
+  if (!cutter_) {
+    cutter_.emplace(body.segments());
+  }
+  while (!cutter_->done()) {
+    const absl::StatusOr<bool> room = HasRoom(1);
+    if (!room.ok() || !*room) {
+      RingIfParked();
+      return room;
+    }
+    uint64_t words[Slot::kWords];
+    const uint32_t taken = cutter_->Next(words);
+    ring_.Publish(SlotKind::kFragment, {words, taken});
+    copied_words_ += taken;
+  }
+  cutter_.reset();
+  ++messages_;
+  RingIfParked();
+  return true;
+}
+
+void Sender::Abandon() {
+  abandoned_ = abandoned_ || cutter_.has_value();
+  cutter_.reset();
+}
+
+absl::StatusOr<bool> Sender::OfferEnd() {
+  const absl::StatusOr<bool> room = HasRoom(1);
+  if (room.ok() && *room) {
+    ring_.Publish(SlotKind::kEnd, {});
+    RingIfParked();
+  }
+  return room;
+}
+
+absl::StatusOr<bool> Sender::HasRoom(uint32_t slots) {
+  if (ring_.published() + slots <= consumed_ + ring_.count()) {
+    return true;
+  }
+  // seq_cst: the look of a writer that is about to sleep; its partner is Receiver's store. It also
+  // acquires the reader's last loads from the slots that are now written again.
+  const uint64_t consumed = link_->theirs.control().consumed.value.load(std::memory_order_seq_cst);
+  if (consumed < consumed_ || consumed > ring_.published()) {
+    return CorruptPeer(link_->peer, "consumed", consumed,
+                       absl::StrCat("from ", consumed_, " to ", ring_.published()));
+  }
+  consumed_ = consumed;
+  wanted_slots_ = slots;
+  return ring_.published() + slots <= consumed_ + ring_.count();
+}
+
+bool Sender::RoomCame() {
+  // seq_cst as in HasRoom, which checks the value before it is used.
+  const uint64_t consumed = link_->theirs.control().consumed.value.load(std::memory_order_seq_cst);
+  return ring_.published() + wanted_slots_ - consumed <= ring_.count() || consumed < consumed_;
+}
+
+void Sender::RingIfParked() {
+  if (link_->parked_peer.MustRing()) {
+    link_->doorbell.Ring();
+  }
+}
+
+}  // namespace shoal

@@ -1,0 +1,63 @@
+// The writing half of a channel: from a built message to slots that the peer can see.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "absl/container/inlined_vector.h"
+#include "absl/status/statusor.h"
+#include "shoal/transport/fragments.h"
+#include "shoal/transport/link.h"
+#include "shoal/transport/outgoing_body.h"
+#include "shoal/transport/slot_ring.h"
+
+namespace shoal {
+
+// Never waits: an offer that finds no room says so. One thread at a time.
+class Sender {
+ public:
+  explicit Sender(std::shared_ptr<Link> link);
+
+  // Begins a message, with room for `hint_words` in its first segment.
+  BodyRef Claim(uint32_t hint_words);
+
+  // Publishes `body`, or returns false when the ring has no room for all of it. A message for which
+  // no block is free goes in fragments, and may then have gone in part: the next call goes on with
+  // it, and must be for the same body, unless Abandon() comes first. kDataLoss when what the peer
+  // wrote about room or receipts cannot be.
+  absl::StatusOr<bool> Offer(OutgoingBody& body);
+
+  // Forgets a message that went in part; the peer is told to forget it too.
+  void Abandon();
+
+  // Tells the peer that nothing follows, or returns false when there is no room to say so.
+  absl::StatusOr<bool> OfferEnd();
+
+  // Whether the peer has made room since the last offer returned false.
+  bool RoomCame();
+
+  uint64_t messages() const { return messages_; }
+
+  // Words of payload that were copied on their way out: foreign memory, heap, fragments. What goes
+  // in slots does not count.
+  uint64_t copied_words() const { return copied_words_; }
+
+ private:
+  absl::StatusOr<bool> HasRoom(uint32_t slots);
+  absl::StatusOr<bool> OfferBlocks(OutgoingBody& body, Segments segments);
+  absl::StatusOr<bool> OfferFragments(OutgoingBody& body);
+  bool MoveToBlocks(OutgoingBody& body, Segments in_blocks);
+  void RingIfParked();
+
+  const std::shared_ptr<Link> link_;
+  SlotWriter ring_;
+  uint64_t consumed_ = 0;                 // as last loaded and checked
+  uint32_t wanted_slots_ = 0;             // what the last offer lacked room for
+  std::optional<FragmentCutter> cutter_;  // the message that went in part
+  bool abandoned_ = false;                // the peer must be told to forget fragments
+  uint64_t messages_ = 0;
+  uint64_t copied_words_ = 0;
+};
+
+}  // namespace shoal

@@ -1,0 +1,323 @@
+#include "shoal/transport/shm_channel.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace shoal {
+namespace {
+
+constexpr absl::Duration kFlushOnDestruction = absl::Seconds(1);
+
+// A wait that spins for long looks at the socket this often, where the peer's death would show.
+constexpr auto kSpinBetweenDrains = std::chrono::milliseconds(1);
+
+}  // namespace
+
+ShmChannel::ShmChannel(std::shared_ptr<Link> link, const ChannelOptions& options)
+    : link_(std::move(link)),
+      options_(options),
+      sender_(link_),
+      starved_(&link_->own.control().starved.value),
+      room_budget_(options.spin),
+      receiver_(link_, options.max_message_words),
+      parked_(&link_->own.control().parked.value),
+      message_budget_(options.spin) {}
+
+ShmChannel::~ShmChannel() {
+  End();
+  // Nobody is left to report an error to; the peer sees the hang-up.
+  Flush(kFlushOnDestruction).IgnoreError();
+  link_->doorbell.HangUp();
+}
+
+OutgoingMessage ShmChannel::Claim(uint32_t hint_words) {
+  return OutgoingMessage(sender_.Claim(hint_words));
+}
+
+absl::Status ShmChannel::CheckSendable(OutgoingMessage& message) const {
+  if (!send_error_.ok()) {
+    return send_error_;
+  }
+  if (ending_) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "End() was called on the channel to ", peer().Describe(), "; nothing can be published"));
+  }
+  if (link_->doorbell.hung_up()) {
+    return PeerGone(peer());
+  }
+  const uint64_t words = message.SizeInWords();
+  if (words > options_.max_message_words) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a message of ", words, " words for ", peer().Describe(),
+                     " is above ChannelOptions::max_message_words, ", options_.max_message_words,
+                     "; raise it on both sides, or send less at a time"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ShmChannel::Publish(OutgoingMessage&& message, absl::Duration timeout) {
+  if (absl::Status sendable = CheckSendable(message); !sendable.ok()) {
+    return sendable;
+  }
+  if (options_.when_full == WhenFull::kSpill) {
+    return Spill(std::move(message));
+  }
+  const absl::StatusOr<bool> sent = sender_.Offer(*message.body());
+  if (!sent.ok()) {
+    return SendFailed(sent.status());
+  }
+  if (!*sent) {
+    const bool block = options_.when_full == WhenFull::kBlock;
+    const absl::Status delivered =
+        Deliver(*message.body(), Deadline::After(block ? timeout : absl::ZeroDuration()));
+    if (!delivered.ok()) {
+      sender_.Abandon();
+      return delivered;
+    }
+  }
+  message.Reset();
+  return absl::OkStatus();
+}
+
+absl::Status ShmChannel::Deliver(OutgoingBody& body, const Deadline& deadline) {
+  while (true) {
+    const absl::StatusOr<bool> sent = sender_.Offer(body);
+    if (!sent.ok()) {
+      return SendFailed(sent.status());
+    }
+    if (*sent) {
+      return absl::OkStatus();
+    }
+    if (link_->doorbell.hung_up()) {
+      return PeerGone(peer());
+    }
+    if (options_.when_full == WhenFull::kFail) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("the ring to ", peer().Describe(), " is full; its peer must read, or raise ",
+                       "ChannelOptions::slots above ", options_.slots));
+    }
+    if (deadline.passed()) {
+      return absl::DeadlineExceededError(
+          absl::StrCat("the ring to ", peer().Describe(),
+                       " is still full at the deadline; its peer does not read"));
+    }
+    Await(starved_, room_budget_, deadline, [this] { return sender_.RoomCame(); });
+  }
+}
+
+absl::Status ShmChannel::Spill(OutgoingMessage&& message) {
+  const absl::StatusOr<bool> flushed = TryFlush();
+  if (!flushed.ok()) {
+    return flushed.status();
+  }
+  if (*flushed) {
+    const absl::StatusOr<bool> sent = sender_.Offer(*message.body());
+    if (!sent.ok()) {
+      return SendFailed(sent.status());
+    }
+    if (*sent) {
+      message.Reset();
+      return absl::OkStatus();
+    }
+  }
+  const uint64_t bytes = message.SizeInWords() * sizeof(capnp::word);
+  if (pending_bytes_ + bytes > options_.max_pending_bytes) {
+    // It may be the one that has just gone in part.
+    if (pending_.empty()) {
+      sender_.Abandon();
+    }
+    return absl::ResourceExhaustedError(absl::StrCat(
+        pending_bytes_ + bytes, " bytes would wait for ", peer().Describe(),
+        " to read, above ChannelOptions::max_pending_bytes, ", options_.max_pending_bytes));
+  }
+  pending_bytes_ += bytes;
+  pending_.push_back(message.body());
+  message.Reset();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> ShmChannel::TryFlush() {
+  while (!pending_.empty()) {
+    const absl::StatusOr<bool> sent = sender_.Offer(*pending_.front());
+    if (!sent.ok()) {
+      return SendFailed(sent.status());
+    }
+    if (!*sent) {
+      return false;
+    }
+    pending_bytes_ -= pending_.front()->builder().sizeInWords() * sizeof(capnp::word);
+    pending_.pop_front();
+  }
+  if (ending_ && !end_sent_) {
+    const absl::StatusOr<bool> sent = sender_.OfferEnd();
+    if (!sent.ok()) {
+      return SendFailed(sent.status());
+    }
+    end_sent_ = *sent;
+    return end_sent_;
+  }
+  return true;
+}
+
+absl::Status ShmChannel::Flush(absl::Duration timeout) {
+  std::optional<Deadline> deadline;  // set at the first wait: most flushes find nothing to do
+  while (true) {
+    if (!send_error_.ok()) {
+      return send_error_;
+    }
+    const absl::StatusOr<bool> flushed = TryFlush();
+    if (!flushed.ok() || *flushed) {
+      return flushed.status();
+    }
+    if (link_->doorbell.hung_up()) {
+      return PeerGone(peer());
+    }
+    if (!deadline) {
+      deadline = Deadline::After(timeout);
+    }
+    if (deadline->passed()) {
+      return absl::DeadlineExceededError(
+          absl::StrCat(pending_bytes_, " bytes still wait for ", peer().Describe(), " to read"));
+    }
+    Await(starved_, room_budget_, *deadline, [this] { return sender_.RoomCame(); });
+  }
+}
+
+void ShmChannel::End() {
+  ending_ = true;
+  TryFlush().IgnoreError();
+}
+
+absl::StatusOr<std::optional<IncomingMessage>> ShmChannel::TryReceive() {
+  if (!receive_error_.ok()) {
+    return receive_error_;
+  }
+  // Before the look at the ring: what the peer published before it went is delivered first.
+  const bool gone = link_->doorbell.hung_up();
+  absl::StatusOr<IncomingBody*> body = receiver_.Take();
+  if (!body.ok()) {
+    receive_error_ = body.status();
+    link_->doorbell.HangUp();
+    return receive_error_;
+  }
+  if (*body != nullptr) {
+    return IncomingMessage(*body, options_.reader);
+  }
+  if (receiver_.ended()) {
+    return receive_error_ = PeerClosed(peer());
+  }
+  if (gone) {
+    return receive_error_ = PeerGone(peer());
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<IncomingMessage> ShmChannel::Receive(absl::Duration timeout) {
+  std::optional<Deadline> deadline;  // set at the first wait: reading the clock costs 20 ns
+  while (true) {
+    absl::StatusOr<std::optional<IncomingMessage>> message = TryReceive();
+    if (!message.ok()) {
+      return message.status();
+    }
+    if (*message) {
+      return **std::move(message);
+    }
+    if (!deadline) {
+      deadline = Deadline::After(timeout);
+    }
+    if (deadline->passed()) {
+      link_->doorbell.Drain();  // a caller that only looks must hear of the peer's death as well
+      if (link_->doorbell.hung_up()) {
+        continue;
+      }
+      return absl::DeadlineExceededError(absl::StrCat("no message came from ", peer().Describe(),
+                                                      " within ", absl::FormatDuration(timeout)));
+    }
+    Await(parked_, message_budget_, *deadline, [this] { return receiver_.Ready(); });
+  }
+}
+
+bool ShmChannel::Readable() const { return receiver_.Ready() || link_->doorbell.hung_up(); }
+
+template <typename Ready>
+void ShmChannel::Await(ParkedFlag& flag, SpinBudget& budget, const Deadline& deadline,
+                       Ready ready) {
+  const auto begin = SpinBudget::Clock::now();
+  const auto spin = SharesCpu() ? SpinBudget::Clock::duration::zero() : budget.Next();
+  Doorbell& doorbell = link_->doorbell;
+  while (!doorbell.hung_up() && !deadline.passed()) {
+    const auto left = deadline.Left(spin - (SpinBudget::Clock::now() - begin));
+    if (left <= SpinBudget::Clock::duration::zero()) {
+      break;
+    }
+    if (SpinUntil(std::min<SpinBudget::Clock::duration>(left, kSpinBetweenDrains), ready)) {
+      budget.SpinWon();
+      return;
+    }
+    if (spin > kSpinBetweenDrains) {
+      doorbell.Drain();
+    }
+  }
+  while (!ready() && !doorbell.hung_up() && !deadline.passed()) {
+    const uint64_t rings = doorbell.rings();
+    flag.Raise();
+    if (!ready()) {
+      doorbell.Sleep(rings, deadline);
+    }
+    flag.Lower();
+  }
+  budget.Slept(SpinBudget::Clock::now() - begin);
+}
+
+bool ShmChannel::SharesCpu() {
+  // relaxed: a hint. A stale one costs one spin too many or too few.
+  const uint64_t cpu = static_cast<uint64_t>(sched_getcpu()) + 1;
+  std::atomic<uint64_t>& own = link_->own.control().cpu.value;
+  if (own.load(std::memory_order_relaxed) != cpu) {
+    own.store(cpu, std::memory_order_relaxed);
+  }
+  return link_->theirs.control().cpu.value.load(std::memory_order_relaxed) == cpu;
+}
+
+bool ShmChannel::ArmDoorbell() {
+  parked_.Raise();
+  if (HasPending()) {
+    starved_.Raise();
+  }
+  if (Readable() || Flushable()) {
+    DisarmDoorbell();
+    return false;
+  }
+  return true;
+}
+
+void ShmChannel::DisarmDoorbell() {
+  parked_.Lower();
+  starved_.Lower();
+}
+
+bool ShmChannel::Flushable() {
+  return HasPending() && (sender_.RoomCame() || link_->doorbell.hung_up());
+}
+
+absl::Status ShmChannel::SendFailed(const absl::Status& error) {
+  send_error_ = error;
+  link_->doorbell.HangUp();
+  return error;
+}
+
+ChannelStats ShmChannel::stats() const {
+  return {.messages_sent = sender_.messages(),
+          .messages_received = receiver_.messages(),
+          .words_copied_out = sender_.copied_words(),
+          .words_copied_in = receiver_.copied_words(),
+          .sleeps = parked_.sleeps() + starved_.sleeps(),
+          .blocks_claimed = link_->arena.claimed_blocks(),
+          .blocks_lent = link_->arena.lent_blocks()};
+}
+
+}  // namespace shoal

@@ -1,0 +1,83 @@
+// A channel over shared memory: two outboxes that face each other, and the socket between them.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "shoal/transport/channel.h"
+#include "shoal/transport/deadline.h"
+#include "shoal/transport/link.h"
+#include "shoal/transport/parked_flag.h"
+#include "shoal/transport/receiver.h"
+#include "shoal/transport/sender.h"
+#include "shoal/transport/spin_budget.h"
+
+namespace shoal {
+
+// See Channel for what each member does.
+class ShmChannel final : public Channel {
+ public:
+  // `link` comes from a handshake and is this channel's to end; `options` are valid.
+  ShmChannel(std::shared_ptr<Link> link, const ChannelOptions& options);
+  ~ShmChannel() override;
+
+  OutgoingMessage Claim(uint32_t hint_words) override;
+  absl::Status Publish(OutgoingMessage&& message, absl::Duration timeout) override;
+  absl::Status Flush(absl::Duration timeout) override;
+  uint64_t pending_bytes() const override { return pending_bytes_; }
+  size_t pending_messages() const override { return pending_.size(); }
+  void End() override;
+
+  absl::StatusOr<IncomingMessage> Receive(absl::Duration timeout) override;
+  absl::StatusOr<std::optional<IncomingMessage>> TryReceive() override;
+  bool Readable() const override;
+  bool ended_by_peer() const override { return receiver_.ended(); }
+
+  int doorbell() const override { return link_->doorbell.fd(); }
+  bool ArmDoorbell() override;
+  void DisarmDoorbell() override;
+  void DrainDoorbell() override { link_->doorbell.Drain(); }
+  bool Flushable() override;
+
+  bool SharesCpu() override;
+
+  const Peer& peer() const override { return link_->peer; }
+  const ChannelOptions& options() const override { return options_; }
+  ChannelStats stats() const override;
+
+ private:
+  absl::Status CheckSendable(OutgoingMessage& message) const;
+  absl::Status Spill(OutgoingMessage&& message);
+  absl::Status Deliver(OutgoingBody& body, const Deadline& deadline);
+  bool HasPending() const { return !pending_.empty() || (ending_ && !end_sent_); }
+  absl::StatusOr<bool> TryFlush();
+  absl::Status SendFailed(const absl::Status& error);
+
+  // Spins, then sleeps, until `ready()`, the peer is gone, or `deadline`.
+  template <typename Ready>
+  void Await(ParkedFlag& flag, SpinBudget& budget, const Deadline& deadline, Ready ready);
+
+  const std::shared_ptr<Link> link_;
+  const ChannelOptions options_;
+
+  // The publishing thread's.
+  Sender sender_;
+  ParkedFlag starved_;
+  SpinBudget room_budget_;
+  absl::Status send_error_;
+  std::deque<BodyRef> pending_;  // spilled, in order; the first may have gone in part
+  uint64_t pending_bytes_ = 0;
+  bool ending_ = false;    // nothing may be published any more
+  bool end_sent_ = false;  // and the peer was told
+
+  // The receiving thread's.
+  Receiver receiver_;
+  ParkedFlag parked_;
+  SpinBudget message_budget_;
+  absl::Status receive_error_;
+};
+
+}  // namespace shoal

@@ -1,0 +1,47 @@
+// What a test asks of, or does to, the process that it runs in.
+#pragma once
+
+#include <linux/capability.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <filesystem>
+#include <iterator>
+
+#include "gtest/gtest.h"
+
+namespace shoal {
+
+// The descriptors that this process has open, and one that this function has.
+inline size_t OpenDescriptors() {
+  return static_cast<size_t>(
+      std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {}));
+}
+
+// Lowers a resource limit, RLIMIT_NOFILE for example, of this process for as long as it lives.
+class LoweredLimit {
+ public:
+  LoweredLimit(decltype(RLIMIT_NOFILE) resource, rlim_t value) : resource_(resource) {
+    EXPECT_EQ(getrlimit(resource, &before_), 0);
+    const rlimit lowered{value, before_.rlim_max};
+    EXPECT_EQ(setrlimit(resource, &lowered), 0);
+  }
+  LoweredLimit(const LoweredLimit&) = delete;
+  LoweredLimit& operator=(const LoweredLimit&) = delete;
+  ~LoweredLimit() { EXPECT_EQ(setrlimit(resource_, &before_), 0); }
+
+ private:
+  const decltype(RLIMIT_NOFILE) resource_;
+  rlimit before_;
+};
+
+// Makes root obey limits and permissions as anybody, in the calling thread until it ends.
+inline void DropCapabilitiesOfThisThread() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  const __user_cap_data_struct none[2]{};
+  ASSERT_EQ(syscall(SYS_capset, &header, none), 0);
+}
+
+}  // namespace shoal
