@@ -1,0 +1,156 @@
+#include "shoal/rpc/channels.h"
+
+#include "kj/debug.h"
+#include "kj/timer.h"
+#include "shoal/rpc/exception.h"
+#include "shoal/transport/handshake.h"
+#include "shoal/transport/shm_connect.h"
+#include "shoal/transport/shm_listener.h"
+
+namespace shoal {
+namespace {
+
+constexpr auto OBSERVE_READ = kj::UnixEventPort::FdObserver::Flags::OBSERVE_READ;
+
+kj::Duration toKj(absl::Duration duration) {
+  return absl::ToInt64Nanoseconds(duration) * kj::NANOSECONDS;
+}
+
+template <typename T>
+T unwrap(absl::StatusOr<T> result) {
+  if (!result.ok()) {
+    kj::throwFatalException(SHOAL_EXCEPTION(result.status()));
+  }
+  return *kj::mv(result);
+}
+
+Address shmAddress(kj::StringPtr text) {
+  return unwrap(ParseShmAddress({text.begin(), text.size()}));
+}
+
+template <typename Handshake>
+class Greeting {
+  // A handshake that is waiting for the peer's half.
+
+public:
+  Greeting(kj::UnixEventPort& port, Handshake handshakeParam)
+      : handshake(kj::mv(handshakeParam)), observer(port, handshake.fd(), OBSERVE_READ) {}
+  KJ_DISALLOW_COPY(Greeting);
+
+  kj::Promise<kj::Own<Channel>> finish() {
+    // The promise is made before the look, so that no edge between the two is lost.
+    auto readable = observer.whenBecomesReadable();
+    std::unique_ptr<Channel> channel = unwrap(handshake.Finish());
+    if (channel != nullptr) {
+      return toOwn(kj::mv(channel));
+    }
+    return readable.then([this]() { return finish(); });
+  }
+
+private:
+  Handshake handshake;
+  kj::UnixEventPort::FdObserver observer;
+};
+
+template <typename Handshake>
+kj::Promise<kj::Own<Channel>> finish(kj::UnixEventPort& port, Handshake handshake,
+                                     absl::Duration timeout) {
+  auto greeting = kj::heap<Greeting<Handshake>>(port, kj::mv(handshake));
+  auto promise = greeting->finish();
+  return port.getTimer().timeoutAfter(toKj(timeout), promise.attach(kj::mv(greeting)));
+}
+
+class Dialling {
+  // A client that waits for its server to be there.
+
+public:
+  Dialling(kj::UnixEventPort& port, Address address, const ChannelOptions& options)
+      : port(port), address(kj::mv(address)), options(options),
+        giveUp(port.getTimer().now() + toKj(options.connect_timeout)) {}
+
+  kj::Promise<kj::Own<Channel>> dial() {
+    auto handshake = TryConnect(address, options);
+    auto& timer = port.getTimer();
+    if (!handshake.ok() && absl::IsUnavailable(handshake.status()) && timer.now() < giveUp) {
+      return timer.afterDelay(toKj(RetryDelay(++attempts))).then([this]() { return dial(); });
+    }
+    return finish(port, unwrap(kj::mv(handshake)), options.connect_timeout);
+  }
+
+private:
+  kj::UnixEventPort& port;
+  const Address address;
+  const ChannelOptions options;
+  const kj::TimePoint giveUp;
+  int attempts = 0;
+};
+
+void validate(const ChannelOptions& options) {
+  const absl::Status valid = Validate(options);
+  if (!valid.ok()) {
+    kj::throwFatalException(SHOAL_EXCEPTION(valid));
+  }
+}
+
+}  // namespace
+
+kj::Own<Channel> toOwn(std::unique_ptr<Channel> channel) {
+  Channel* pointer = channel.get();
+  return kj::Own<Channel>(pointer, kj::NullDisposer::instance).attach(kj::mv(channel));
+}
+
+kj::Promise<kj::Own<Channel>> connectChannel(kj::UnixEventPort& port, kj::StringPtr address,
+                                             const ChannelOptions& options) {
+  return kj::evalNow([&]() {
+    validate(options);
+    auto dialling = kj::heap<Dialling>(port, shmAddress(address), options);
+    auto promise = dialling->dial();
+    return promise.attach(kj::mv(dialling));
+  });
+}
+
+struct ChannelReceiver::Impl final: private kj::TaskSet::ErrorHandler {
+  Impl(kj::UnixEventPort& port, const Address& address, const ChannelOptions& options)
+      : port(port),
+        listener(unwrap(ShmListener::Listen(address, options))),
+        observer(port, listener->fd(), OBSERVE_READ),
+        clients(*this) {}
+
+  kj::Promise<void> acceptLoop() {
+    auto readable = observer.whenBecomesReadable();
+    while (true) {
+      auto handshake = unwrap(listener->AcceptHandshake());
+      if (!handshake) {
+        return readable.then([this]() { return acceptLoop(); });
+      }
+      clients.add(finish(port, *kj::mv(handshake), listener->options().connect_timeout)
+                      .then([this](kj::Own<Channel> channel) { accepted(kj::mv(channel)); }));
+    }
+  }
+
+  void taskFailed(kj::Exception&& exception) override {
+    // One client's failure is that client's: it has been told. The server goes on.
+    KJ_LOG(INFO, "a client could not connect", exception);
+  }
+
+  kj::UnixEventPort& port;
+  std::unique_ptr<ShmListener> listener;
+  kj::UnixEventPort::FdObserver observer;
+  kj::Function<void(kj::Own<Channel>)> accepted = [](kj::Own<Channel>) {};
+  kj::TaskSet clients;
+};
+
+ChannelReceiver::ChannelReceiver(kj::UnixEventPort& port, kj::StringPtr address,
+                                 const ChannelOptions& options) {
+  validate(options);
+  impl = kj::heap<Impl>(port, shmAddress(address), options);
+}
+
+ChannelReceiver::~ChannelReceiver() noexcept(false) {}
+
+kj::Promise<void> ChannelReceiver::listen(kj::Function<void(kj::Own<Channel>)> accepted) {
+  impl->accepted = kj::mv(accepted);
+  return kj::evalNow([this]() { return impl->acceptLoop(); });
+}
+
+}  // namespace shoal

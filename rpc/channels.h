@@ -1,0 +1,39 @@
+#pragma once
+// Channels over shared memory in a KJ event loop: connecting and accepting without blocking it.
+
+#include "kj/async-unix.h"
+#include "kj/async.h"
+#include "kj/function.h"
+#include "kj/memory.h"
+#include "kj/string.h"
+#include "shoal/transport/channel.h"
+
+namespace shoal {
+
+kj::Promise<kj::Own<Channel>> connectChannel(kj::UnixEventPort& port, kj::StringPtr address,
+                                             const ChannelOptions& options);
+// Like Connect() of the transport, with its errors as exceptions.
+
+kj::Own<Channel> toOwn(std::unique_ptr<Channel> channel);
+
+class ChannelReceiver {
+  // Listens on a `shm:` address in the loop's background.
+
+public:
+  ChannelReceiver(kj::UnixEventPort& port, kj::StringPtr address, const ChannelOptions& options);
+  // Listening when it returns. Throws when the address is not allowed or in use.
+
+  ~ChannelReceiver() noexcept(false);
+  KJ_DISALLOW_COPY(ChannelReceiver);
+
+  kj::Promise<void> listen(kj::Function<void(kj::Own<Channel>)> accepted);
+  // Calls `accepted` for each client that has come in and greeted. A client that is not allowed or takes too
+  // long is told why and dropped, and holds up nobody. The promise resolves never, and rejects when the
+  // listening socket fails; drop it to stop. It must not outlive this object.
+
+private:
+  struct Impl;
+  kj::Own<Impl> impl;
+};
+
+}  // namespace shoal

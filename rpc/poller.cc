@@ -1,0 +1,176 @@
+#include "shoal/rpc/poller.h"
+
+#include <algorithm>
+
+#include "kj/debug.h"
+#include "kj/timer.h"
+
+namespace shoal {
+namespace {
+
+constexpr uint MESSAGES_BETWEEN_YIELDS = 128;
+// One look at the event port costs about 0.1 us. Every message would feel that; one in 128 does not, and
+// a 1 ms timer stays on time.
+
+constexpr auto LONGEST_SPIN = std::chrono::milliseconds(1);
+// A longer budget is spun in pieces, and the event port has its turn after each.
+
+}  // namespace
+
+Poller::Poller(kj::UnixEventPort& port)
+    : port(port), budget(ChannelOptions().spin), tasks(*this) {}
+
+Poller::~Poller() noexcept(false) {
+  KJ_ASSERT(sources.empty(), "a Poller must outlive its channels") { break; }
+}
+
+bool Poller::mustYield() {
+  return ++handled >= MESSAGES_BETWEEN_YIELDS;
+}
+
+kj::Promise<void> Poller::yield() {
+  handled = 0;
+  return port.getTimer().afterDelay(0 * kj::NANOSECONDS);
+}
+
+void Poller::add(Source& source) {
+  if (sources.empty()) {
+    // All channels of a thread spin together; the first one's choice counts.
+    budget = SpinBudget(source.channel->options().spin);
+  }
+  sources.add(&source);
+}
+
+void Poller::remove(Source& source) {
+  auto found = std::find(sources.begin(), sources.end(), &source);
+  *found = sources.back();
+  sources.removeLast();
+  if (recent == &source) {
+    recent = nullptr;
+  }
+}
+
+void Poller::wait(Source& source) {
+  switch (state) {
+    case State::IDLE:
+      scheduleLook();
+      break;
+    case State::LOOKING:
+      break;
+    case State::PARKED:
+      // The others sleep on; this one joins them unless there is something for it already.
+      if (!source.channel->ArmDoorbell()) {
+        rung();
+      }
+      break;
+  }
+}
+
+void Poller::rung() {
+  if (state == State::PARKED) {
+    budget.Slept(SpinBudget::Clock::now() - waitingSince);
+    unpark();
+    scheduleLook();
+  }
+}
+
+void Poller::scheduleLook() {
+  state = State::LOOKING;
+  waitingSince = SpinBudget::Clock::now();
+  tasks.add(kj::evalLast([this]() { look(); }));
+}
+
+void Poller::look() {
+  state = State::IDLE;
+  if (!anyWaiting()) {
+    return;
+  }
+  auto ready = [this]() {
+    return std::any_of(sources.begin(), sources.end(), [](Source* source) {
+      return source->isWaiting() && source->isReady();
+    });
+  };
+  if (ready()) {
+    budget.SpinWon();
+    serveReady();
+    return;
+  }
+  auto left = sharesCpu() ? SpinBudget::Clock::duration::zero()
+                          : waitingSince + budget.Next() - SpinBudget::Clock::now();
+  if (SpinUntil(std::min<SpinBudget::Clock::duration>(left, LONGEST_SPIN), ready)) {
+    budget.SpinWon();
+    serveReady();
+  } else if (left > LONGEST_SPIN) {
+    state = State::LOOKING;
+    tasks.add(yield().then([this]() { look(); }));
+  } else {
+    park();
+  }
+}
+
+void Poller::serveReady() {
+  for (Source* source: sources) {
+    if (source->isWaiting() && source->isReady()) {
+      recent = source;
+      source->serve();
+    }
+  }
+  if (anyWaiting()) {
+    scheduleLook();
+  }
+}
+
+void Poller::park() {
+  state = State::PARKED;
+  for (Source* source: sources) {
+    if (source->isWaiting() && !source->channel->ArmDoorbell()) {
+      unpark();
+      serveReady();
+      return;
+    }
+  }
+}
+
+void Poller::unpark() {
+  state = State::IDLE;
+  for (Source* source: sources) {
+    source->channel->DisarmDoorbell();
+  }
+}
+
+bool Poller::anyWaiting() {
+  return std::any_of(sources.begin(), sources.end(),
+                     [](Source* source) { return source->isWaiting(); });
+}
+
+bool Poller::sharesCpu() {
+  return recent != nullptr && recent->channel->SharesCpu();
+}
+
+void Poller::taskFailed(kj::Exception&& exception) {
+  KJ_LOG(ERROR, "waiting for channels failed", exception);
+}
+
+Poller::Source::Source(Poller& poller, kj::Own<Channel> channelParam)
+    : poller(poller), channel(kj::mv(channelParam)),
+      observer(poller.port, channel->doorbell(),
+               kj::UnixEventPort::FdObserver::Flags::OBSERVE_READ) {
+  poller.add(*this);
+  observeTask = observe().eagerlyEvaluate([](kj::Exception&& exception) {
+    KJ_LOG(ERROR, "the doorbell of a channel cannot be observed", exception);
+  });
+}
+
+Poller::Source::~Source() noexcept(false) {
+  poller.remove(*this);
+}
+
+kj::Promise<void> Poller::Source::observe() {
+  // The promise is made before the drain, so that no edge between the two is lost.
+  auto readable = observer.whenBecomesReadable();
+  channel->DrainDoorbell();
+  poller.rung();
+  return readable.then([this]() { return observe(); });
+}
+
+}  // namespace shoal

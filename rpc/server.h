@@ -1,0 +1,74 @@
+#pragma once
+// A Cap'n Proto RPC server in one line: capnp::EzRpcServer, and shared memory.
+
+#include "capnp/capability.h"
+#include "capnp/message.h"
+#include "kj/async-io.h"
+#include "kj/memory.h"
+#include "shoal/transport/options.h"
+
+struct sockaddr;
+
+namespace shoal {
+
+class RpcServer {
+  // Where capnp::EzRpcServer stands, with the same members:
+  //
+  //     shoal::RpcServer server(kj::heap<CalculatorImpl>(), "shm:calculator");
+  //     kj::NEVER_DONE.wait(server.getWaitScope());
+  //
+  // Serves any number of clients, each on a connection of its own. All clients and servers of a thread share
+  // one event loop, which they make. Belongs to the thread that made it.
+
+public:
+  explicit RpcServer(capnp::Capability::Client mainInterface, kj::StringPtr bindAddress,
+                     uint defaultPort = 0,
+                     capnp::ReaderOptions readerOpts = capnp::ReaderOptions(),
+                     ChannelOptions channelOpts = ChannelOptions());
+  // `bindAddress` is one of
+  //   shm:NAME, shm:/path               shared memory, for clients with the user id of this process. Listens
+  //                                     when the constructor returns; throws when a live server has the name
+  //   unix:/path, HOST:PORT, *:PORT ... whatever kj::Network knows, in Cap'n Proto's standard format
+  //
+  // `defaultPort` is used when a TCP address has no port; 0 chooses one, see getPort(). `readerOpts`
+  // bound each incoming message. `channelOpts` are for shared memory; their `when_full` and `reader` are not
+  // used.
+
+  RpcServer(capnp::Capability::Client mainInterface, struct sockaddr* bindAddress, uint addrSize,
+            capnp::ReaderOptions readerOpts = capnp::ReaderOptions());
+  // Binds to an address that is resolved already.
+
+  RpcServer(capnp::Capability::Client mainInterface, int socketFd, uint port,
+            capnp::ReaderOptions readerOpts = capnp::ReaderOptions());
+  // On a socket that is listening already, which stays the caller's to close. `port` is what getPort() gives.
+
+  explicit RpcServer(kj::StringPtr bindAddress, uint defaultPort = 0,
+                     capnp::ReaderOptions readerOpts = capnp::ReaderOptions())
+      CAPNP_DEPRECATED("Give the server a main interface.");
+  RpcServer(struct sockaddr* bindAddress, uint addrSize,
+            capnp::ReaderOptions readerOpts = capnp::ReaderOptions())
+      CAPNP_DEPRECATED("Give the server a main interface.");
+  RpcServer(int socketFd, uint port, capnp::ReaderOptions readerOpts = capnp::ReaderOptions())
+      CAPNP_DEPRECATED("Give the server a main interface.");
+  // For programs written for EzRpcServer that only exportCap().
+
+  ~RpcServer() noexcept(false);
+  KJ_DISALLOW_COPY(RpcServer);
+
+  void exportCap(kj::StringPtr name, capnp::Capability::Client cap);
+  // Lets clients import `cap` by name. Prefer a main interface that gives what it has.
+
+  kj::Promise<uint> getPort();
+  // Resolves once the server is listening: to its TCP port, or to 0 when the address has none.
+
+  kj::WaitScope& getWaitScope();
+  kj::AsyncIoProvider& getIoProvider();
+  kj::LowLevelAsyncIoProvider& getLowLevelIoProvider();
+  // Of the thread's event loop: to run the server, and to do other I/O beside it.
+
+private:
+  struct Impl;
+  kj::Own<Impl> impl;
+};
+
+}  // namespace shoal

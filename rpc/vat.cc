@@ -1,0 +1,31 @@
+#include "shoal/rpc/vat.h"
+
+#include "shoal/rpc/vat_network.h"
+
+namespace shoal {
+
+using capnp::rpc::twoparty::Side;
+
+bool isShmAddress(kj::StringPtr address) {
+  return address.startsWith("shm:");
+}
+
+ChannelOptions forRpc(ChannelOptions options) {
+  options.when_full = WhenFull::kSpill;
+  return options;
+}
+
+Vat newVat(RpcContext& context, kj::Own<Channel> channel, Side side,
+           capnp::ReaderOptions readerOptions) {
+  auto network = kj::heap<VatNetwork>(context.getPoller(), kj::mv(channel), side, readerOptions);
+  auto disconnected = network->onDisconnect();
+  return {kj::mv(network), kj::mv(disconnected)};
+}
+
+Vat newVat(kj::Own<kj::AsyncIoStream> stream, Side side, capnp::ReaderOptions readerOptions) {
+  auto network = kj::heap<capnp::TwoPartyVatNetwork>(*stream, side, readerOptions);
+  auto disconnected = network->onDisconnect();
+  return {network.attach(kj::mv(stream)), kj::mv(disconnected)};
+}
+
+}  // namespace shoal

@@ -1,0 +1,258 @@
+#include "shoal/rpc/vat_network.h"
+
+#include "capnp/message.h"
+#include "kj/debug.h"
+#include "shoal/rpc/exception.h"
+
+namespace shoal {
+
+namespace twoparty = capnp::rpc::twoparty;
+using TwoPartyConnection = capnp::TwoPartyVatNetworkBase::Connection;
+
+class VatNetwork::OutgoingRpcMessage final: public capnp::OutgoingRpcMessage {
+public:
+  OutgoingRpcMessage(VatNetwork& network, uint firstSegmentWordSize)
+      : network(network), message(network.channel->Claim(firstSegmentWordSize)) {}
+
+  capnp::AnyPointer::Builder getBody() override { return message.GetRoot<capnp::AnyPointer>(); }
+  void send() override { network.send(message); }
+  size_t sizeInWords() override { return message.SizeInWords(); }
+
+private:
+  VatNetwork& network;
+  OutgoingMessage message;
+};
+
+class VatNetwork::IncomingRpcMessage final: public capnp::IncomingRpcMessage {
+public:
+  IncomingRpcMessage(IncomingMessage received, const capnp::ReaderOptions& options)
+      : message(kj::mv(received)) {
+    message.Reopen(options);
+  }
+
+  capnp::AnyPointer::Reader getBody() override { return message.Root<capnp::AnyPointer>(); }
+  size_t sizeInWords() override { return message.SizeInWords(); }
+
+private:
+  IncomingMessage message;
+};
+
+VatNetwork::VatNetwork(Poller& poller, kj::Own<Channel> channelParam, twoparty::Side side,
+                       capnp::ReaderOptions receiveOptions, const kj::MonotonicClock& clock)
+    : Source(poller, kj::mv(channelParam)),
+      side(side),
+      receiveOptions(receiveOptions),
+      clock(clock),
+      peerVatId(4),
+      queuedSince(clock.now()) {
+  KJ_REQUIRE(channel->options().when_full == WhenFull::kSpill,
+             "a channel for RPC needs ChannelOptions::when_full = WhenFull::kSpill, as an event "
+             "loop must not block",
+             channel->peer().address.c_str());
+  peerVatId.initRoot<twoparty::VatId>().setSide(
+      side == twoparty::Side::CLIENT ? twoparty::Side::SERVER : twoparty::Side::CLIENT);
+
+  auto disconnected = kj::newPromiseAndFulfiller<void>();
+  disconnectPromise = disconnected.promise.fork();
+  disposer.fulfiller = kj::mv(disconnected.fulfiller);
+}
+
+VatNetwork::~VatNetwork() noexcept(false) {}
+
+void VatNetwork::ConnectionDisposer::disposeImpl(void*) const {
+  if (--refcount == 0) {
+    fulfiller->fulfill();
+  }
+}
+
+kj::Own<TwoPartyConnection> VatNetwork::asConnection() {
+  ++disposer.refcount;
+  return kj::Own<TwoPartyConnection>(this, disposer);
+}
+
+kj::Maybe<kj::Own<TwoPartyConnection>> VatNetwork::connect(twoparty::VatId::Reader ref) {
+  if (ref.getSide() == side) {
+    return nullptr;
+  }
+  return asConnection();
+}
+
+kj::Promise<kj::Own<TwoPartyConnection>> VatNetwork::accept() {
+  if (side == twoparty::Side::SERVER && !accepted) {
+    accepted = true;
+    return asConnection();
+  }
+  auto never = kj::newPromiseAndFulfiller<kj::Own<TwoPartyConnection>>();
+  acceptFulfiller = kj::mv(never.fulfiller);
+  return kj::mv(never.promise);
+}
+
+twoparty::VatId::Reader VatNetwork::getPeerVatId() {
+  return peerVatId.getRoot<twoparty::VatId>();
+}
+
+kj::Own<capnp::RpcFlowController> VatNetwork::newStream() {
+  // Half of what the outbox can hold: the stream has one half in flight while the peer works on it, and
+  // calls beside the stream still find blocks.
+  return capnp::RpcFlowController::newFixedWindowController(channel->options().slab_bytes / 2);
+}
+
+kj::Own<capnp::OutgoingRpcMessage> VatNetwork::newOutgoingMessage(uint firstSegmentWordSize) {
+  return kj::heap<OutgoingRpcMessage>(*this, firstSegmentWordSize);
+}
+
+void VatNetwork::send(OutgoingMessage& message) {
+  if (failure != nullptr || peerGone) {
+    return;  // receiveIncomingMessage() has told, or will tell, why
+  }
+  const size_t size = message.SizeInWords();
+  KJ_REQUIRE(size <= receiveOptions.traversalLimitInWords,
+             "the message is larger than the receive limit of this side, and likely of the peer; "
+             "raise ReaderOptions::traversalLimitInWords on both, or send less at a time",
+             size, receiveOptions.traversalLimitInWords) {
+    return;
+  }
+  const bool wasQueued = channel->pending_messages() > 0;
+  const absl::Status sent = channel->Publish(message.Share());
+  if (absl::IsInvalidArgument(sent)) {
+    kj::throwRecoverableException(SHOAL_EXCEPTION(sent));
+    return;
+  }
+  if (absl::IsUnavailable(sent)) {
+    peerGone = true;
+    return;
+  }
+  if (!sent.ok()) {
+    fail(SHOAL_EXCEPTION(sent));
+    return;
+  }
+  active();
+  if (!wasQueued && channel->pending_messages() > 0) {
+    queuedSince = clock.now();
+    wait();
+  }
+}
+
+kj::Duration VatNetwork::getOutgoingMessageWaitTime() {
+  return channel->pending_messages() == 0 ? 0 * kj::NANOSECONDS : clock.now() - queuedSince;
+}
+
+kj::Maybe<VatNetwork::MaybeIncoming> VatNetwork::tryTake() {
+  KJ_IF_MAYBE(reason, failure) {
+    kj::throwFatalException(kj::cp(*reason));
+  }
+  auto received = channel->TryReceive();
+  if (!received.ok()) {
+    if (channel->ended_by_peer()) {
+      return MaybeIncoming(nullptr);
+    }
+    kj::throwFatalException(SHOAL_EXCEPTION(received.status()));
+  }
+  if (!*received) {
+    return nullptr;  // a part of a message
+  }
+  return MaybeIncoming(kj::Own<capnp::IncomingRpcMessage>(
+      kj::heap<IncomingRpcMessage>(**kj::mv(received), receiveOptions)));
+}
+
+kj::Promise<VatNetwork::MaybeIncoming> VatNetwork::receiveIncomingMessage() {
+  if (failure == nullptr && !channel->Readable()) {
+    return receiveWhenReady();
+  }
+  if (poller.mustYield()) {
+    return poller.yield().then([this]() { return receiveIncomingMessage(); });
+  }
+  return kj::evalNow([this]() -> kj::Promise<MaybeIncoming> {
+    KJ_IF_MAYBE(taken, tryTake()) {
+      return kj::mv(*taken);
+    }
+    return receiveWhenReady();
+  });
+}
+
+kj::Promise<VatNetwork::MaybeIncoming> VatNetwork::receiveWhenReady() {
+  auto next = kj::newPromiseAndFulfiller<MaybeIncoming>();
+  receiver = kj::mv(next.fulfiller);
+  wait();
+  return kj::mv(next.promise);
+}
+
+kj::Promise<void> VatNetwork::shutdown() {
+  channel->End();
+  const absl::Status flushed = channel->Flush(absl::ZeroDuration());
+  if (!absl::IsDeadlineExceeded(flushed)) {
+    if (flushed.ok()) {
+      return kj::READY_NOW;
+    }
+    return SHOAL_EXCEPTION(flushed);
+  }
+  auto waiting = kj::newPromiseAndFulfiller<void>();
+  flusher = kj::mv(waiting.fulfiller);
+  wait();
+  return kj::mv(waiting.promise);
+}
+
+bool VatNetwork::isWaiting() {
+  const bool sending = !peerGone && (flusher != nullptr || channel->pending_messages() > 0);
+  return failure == nullptr && (receiver != nullptr || sending);
+}
+
+bool VatNetwork::isReady() {
+  return (receiver != nullptr && channel->Readable()) || (!peerGone && channel->Flushable());
+}
+
+void VatNetwork::serve() {
+  if (!peerGone && channel->Flushable()) {
+    flush();
+  }
+  if (receiver == nullptr || !channel->Readable()) {
+    return;
+  }
+  poller.mustYield();  // counts it
+  auto& fulfiller = *KJ_ASSERT_NONNULL(receiver);
+  bool done = true;
+  fulfiller.rejectIfThrows([&]() {
+    KJ_IF_MAYBE(taken, tryTake()) {
+      fulfiller.fulfill(kj::mv(*taken));
+    } else {
+      done = false;
+    }
+  });
+  if (done) {
+    receiver = nullptr;
+  }
+}
+
+void VatNetwork::flush() {
+  const absl::Status flushed = channel->Flush(absl::ZeroDuration());
+  if (absl::IsDeadlineExceeded(flushed)) {
+    return;  // some of it; the rest when there is room again
+  }
+  peerGone = absl::IsUnavailable(flushed);
+  if (!flushed.ok() && !peerGone) {
+    fail(SHOAL_EXCEPTION(flushed));
+    return;
+  }
+  KJ_IF_MAYBE(waiting, flusher) {
+    if (peerGone) {
+      (*waiting)->reject(SHOAL_EXCEPTION(flushed));
+    } else {
+      (*waiting)->fulfill();
+    }
+    flusher = nullptr;
+  }
+}
+
+void VatNetwork::fail(kj::Exception&& reason) {
+  KJ_IF_MAYBE(waiting, flusher) {
+    (*waiting)->reject(kj::cp(reason));
+    flusher = nullptr;
+  }
+  KJ_IF_MAYBE(waiting, receiver) {
+    (*waiting)->reject(kj::cp(reason));
+    receiver = nullptr;
+  }
+  failure = kj::mv(reason);
+}
+
+}  // namespace shoal

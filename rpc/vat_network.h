@@ -1,0 +1,120 @@
+#pragma once
+// Cap'n Proto RPC on a channel, without a copy: where capnp::TwoPartyVatNetwork stands on a stream.
+
+#include "capnp/rpc-twoparty.h"
+#include "capnp/rpc.h"
+#include "kj/async.h"
+#include "kj/time.h"
+#include "shoal/rpc/poller.h"
+#include "shoal/transport/channel.h"
+
+namespace shoal {
+
+class VatNetwork final: public capnp::TwoPartyVatNetworkBase,
+                        private capnp::TwoPartyVatNetworkBase::Connection,
+                        private Poller::Source {
+  // Calls are built in this side's outbox and read there by the peer. A message for which the peer has
+  // left no block is built on the heap and streamed through the ring, so every message arrives even
+  // while the peer holds every block, and claiming one never blocks.
+  //
+  // Belongs to the thread of its poller. Messages, results and capabilities obtained through it may
+  // outlive it.
+
+public:
+  VatNetwork(Poller& poller, kj::Own<Channel> channel, capnp::rpc::twoparty::Side side,
+             capnp::ReaderOptions receiveOptions = capnp::ReaderOptions(),
+             const kj::MonotonicClock& clock = kj::systemCoarseMonotonicClock());
+  // `channel` must have WhenFull::kSpill, for a call must not block the event loop. `receiveOptions`
+  // hold for each incoming message. A message whose size is above their traversal limit is refused when
+  // it is sent, on the assumption that the peer has the same limit.
+
+  ~VatNetwork() noexcept(false);
+  KJ_DISALLOW_COPY(VatNetwork);
+
+  kj::Promise<void> onDisconnect() { return disconnectPromise.addBranch(); }
+  // Resolves when the RPC system has let go of the connection, because the peer ended it or died.
+
+  capnp::rpc::twoparty::Side getSide() { return side; }
+
+  Channel& getChannel() { return *channel; }
+
+  size_t getCurrentQueueSize() { return channel->pending_bytes(); }
+  // Bytes of outgoing messages that wait in this process until the peer has read others.
+
+  size_t getCurrentQueueCount() { return channel->pending_messages(); }
+  // How many messages that is.
+
+  kj::Duration getOutgoingMessageWaitTime();
+  // How long messages have been waiting now; 0 when none does.
+
+  // implements VatNetwork -----------------------------------------------------
+
+  kj::Maybe<kj::Own<capnp::TwoPartyVatNetworkBase::Connection>> connect(
+      capnp::rpc::twoparty::VatId::Reader ref) override;
+  kj::Promise<kj::Own<capnp::TwoPartyVatNetworkBase::Connection>> accept() override;
+
+private:
+  class OutgoingRpcMessage;
+  class IncomingRpcMessage;
+  using MaybeIncoming = kj::Maybe<kj::Own<capnp::IncomingRpcMessage>>;
+
+  class ConnectionDisposer: public kj::Disposer {
+    // This object is the network and its one connection. The RPC system holds the latter; when it has let
+    // go of it, `fulfiller` is fulfilled.
+  public:
+    mutable kj::Own<kj::PromiseFulfiller<void>> fulfiller;
+    mutable uint refcount = 0;
+
+    void disposeImpl(void* pointer) const override;
+  };
+
+  kj::Own<capnp::TwoPartyVatNetworkBase::Connection> asConnection();
+  void send(OutgoingMessage& message);
+  void fail(kj::Exception&& reason);
+  kj::Maybe<MaybeIncoming> tryTake();
+  kj::Promise<MaybeIncoming> receiveWhenReady();
+  void flush();
+
+  // implements Connection -----------------------------------------------------
+
+  kj::Own<capnp::RpcFlowController> newStream() override;
+  capnp::rpc::twoparty::VatId::Reader getPeerVatId() override;
+  kj::Own<capnp::OutgoingRpcMessage> newOutgoingMessage(uint firstSegmentWordSize) override;
+  kj::Promise<MaybeIncoming> receiveIncomingMessage() override;
+  kj::Promise<void> shutdown() override;
+
+  // implements Source ---------------------------------------------------------
+
+  bool isWaiting() override;
+  bool isReady() override;
+  void serve() override;
+
+  const capnp::rpc::twoparty::Side side;
+  const capnp::ReaderOptions receiveOptions;
+  const kj::MonotonicClock& clock;
+  capnp::MallocMessageBuilder peerVatId;
+  bool accepted = false;
+
+  kj::Maybe<kj::Exception> failure;
+  // Why nothing can be sent or received any more.
+
+  bool peerGone = false;
+  // Nothing can be sent any more; what the peer sent before it went is still received.
+
+  kj::Maybe<kj::Own<kj::PromiseFulfiller<MaybeIncoming>>> receiver;
+  // The RPC system waits for a message.
+
+  kj::Maybe<kj::Own<kj::PromiseFulfiller<void>>> flusher;
+  // shutdown() waits until all is delivered.
+
+  kj::TimePoint queuedSince;
+  // When the first of the messages that wait now was sent.
+
+  kj::Own<kj::PromiseFulfiller<kj::Own<capnp::TwoPartyVatNetworkBase::Connection>>> acceptFulfiller;
+  // Of accept() when there is nothing to accept; never fulfilled.
+
+  kj::ForkedPromise<void> disconnectPromise = nullptr;
+  ConnectionDisposer disposer;
+};
+
+}  // namespace shoal
