@@ -65,7 +65,9 @@ class Dialling {
 
 public:
   Dialling(kj::UnixEventPort& port, Address address, const ChannelOptions& options)
-      : port(port), address(kj::mv(address)), options(options),
+      : port(port),
+        address(kj::mv(address)),
+        options(options),
         giveUp(port.getTimer().now() + toKj(options.connect_timeout)) {}
 
   kj::Promise<kj::Own<Channel>> dial() {

@@ -15,7 +15,8 @@ class Session {
   // A connection that is there.
 
 public:
-  explicit Session(Vat vatParam): vat(kj::mv(vatParam)), rpcSystem(capnp::makeRpcClient(*vat.network)) {}
+  explicit Session(Vat vatParam)
+      : vat(kj::mv(vatParam)), rpcSystem(capnp::makeRpcClient(*vat.network)) {}
   KJ_DISALLOW_COPY(Session);
 
   capnp::Capability::Client getMain() {
@@ -49,12 +50,13 @@ private:
 struct RpcClient::Impl {
   Impl(kj::Own<RpcContext> contextParam, kj::Promise<Vat> connecting)
       : context(kj::mv(contextParam)),
-        setup(connecting.then([this](Vat vat) { session = kj::heap<Session>(kj::mv(vat)); })
-                  .fork()) {}
+        setup(
+            connecting.then([this](Vat vat) { session = kj::heap<Session>(kj::mv(vat)); }).fork()) {
+  }
 
   template <typename Get>
   capnp::Capability::Client whenConnected(Get get) {
-    KJ_IF_MAYBE(ready, session) {
+    KJ_IF_MAYBE (ready, session) {
       return get(**ready);
     }
     return setup.addBranch().then(
@@ -80,21 +82,23 @@ kj::Promise<Vat> connect(RpcContext& context, kj::StringPtr address, uint defaul
   if (isShmAddress(address)) {
     return connectChannel(context.getPort(), address, forRpc(channelOpts))
         .then([&context, readerOpts](kj::Own<Channel> channel) {
-      return newVat(context, kj::mv(channel), Side::CLIENT, readerOpts);
-    });
+          return newVat(context, kj::mv(channel), Side::CLIENT, readerOpts);
+        });
   }
-  auto connecting = context.getIoProvider().getNetwork().parseAddress(address, defaultPort)
-      .then([](kj::Own<kj::NetworkAddress> parsed) {
-    auto promise = parsed->connect();
-    return promise.attach(kj::mv(parsed));
-  });
+  auto connecting = context.getIoProvider()
+                        .getNetwork()
+                        .parseAddress(address, defaultPort)
+                        .then([](kj::Own<kj::NetworkAddress> parsed) {
+                          auto promise = parsed->connect();
+                          return promise.attach(kj::mv(parsed));
+                        });
   return connectStream(kj::mv(connecting), readerOpts);
 }
 
 }  // namespace
 
-RpcClient::RpcClient(kj::StringPtr serverAddress, uint defaultPort,
-                     capnp::ReaderOptions readerOpts, ChannelOptions channelOpts) {
+RpcClient::RpcClient(kj::StringPtr serverAddress, uint defaultPort, capnp::ReaderOptions readerOpts,
+                     ChannelOptions channelOpts) {
   auto context = RpcContext::getThreadLocal();
   auto connecting = connect(*context, serverAddress, defaultPort, readerOpts, channelOpts);
   impl = kj::heap<Impl>(kj::mv(context), kj::mv(connecting));

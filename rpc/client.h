@@ -18,10 +18,10 @@ class RpcClient {
   //     auto calculator = client.getMain<Calculator>();
   //     auto response = calculator.evaluateRequest().send().wait(client.getWaitScope());
   //
-  // All clients and servers of a thread share one event loop, which they make. In a thread that has a
-  // KJ event loop of its own, use shoal::VatNetwork. Belongs to the thread that made it. Capabilities and
-  // responses must be gone before the last client or server of the thread is, as their event loop goes
-  // with it.
+  // All clients and servers of a thread share one event loop, which they make. In a thread that has
+  // a KJ event loop of its own, use shoal::VatNetwork. Belongs to the thread that made it.
+  // Capabilities and responses must be gone before the last client or server of the thread is, as
+  // their event loop goes with it.
 
 public:
   explicit RpcClient(kj::StringPtr serverAddress, uint defaultPort = 0,
@@ -30,9 +30,11 @@ public:
   // Connects in the background; if that fails, the calls made through getMain() fail, and say why.
   //
   // `serverAddress` is one of
-  //   shm:NAME, shm:NAME@USER, shm:/path   shared memory; waits for a server that is not there yet, until
+  //   shm:NAME, shm:NAME@USER, shm:/path   shared memory; waits for a server that is not there yet,
+  //   until
   //                                        ChannelOptions::connect_timeout
-  //   unix:/path, HOST:PORT, ...           whatever kj::Network knows, in Cap'n Proto's standard format
+  //   unix:/path, HOST:PORT, ...           whatever kj::Network knows, in Cap'n Proto's standard
+  //   format
   //
   // `defaultPort` is used when a TCP address has none. `readerOpts` bound each incoming message.
   // `channelOpts` are for shared memory; their `when_full` and `reader` are not used.

@@ -8,13 +8,13 @@
 namespace shoal {
 
 class RpcContext final: public kj::Refcounted {
-  // There is at most one KJ event loop in a thread, so all servers and clients of a thread are in this one.
-  // It is gone with the last of them.
+  // There is at most one KJ event loop in a thread, so all servers and clients of a thread are in
+  // this one. It is gone with the last of them.
 
 public:
   static kj::Own<RpcContext> getThreadLocal();
-  // The thread's, made at the first call. Throws when the thread has a KJ event loop of the program's own:
-  // use VatNetwork in that.
+  // The thread's, made at the first call. Throws when the thread has a KJ event loop of the
+  // program's own: use VatNetwork in that.
 
   RpcContext();
   ~RpcContext() noexcept(false);

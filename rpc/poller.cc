@@ -8,29 +8,17 @@
 namespace shoal {
 namespace {
 
-constexpr uint MESSAGES_BETWEEN_YIELDS = 128;
-// One look at the event port costs about 0.1 us. Every message would feel that; one in 128 does not, and
-// a 1 ms timer stays on time.
-
 constexpr auto LONGEST_SPIN = std::chrono::milliseconds(1);
 // A longer budget is spun in pieces, and the event port has its turn after each.
 
 }  // namespace
 
-Poller::Poller(kj::UnixEventPort& port)
-    : port(port), budget(ChannelOptions().spin), tasks(*this) {}
+Poller::Poller(kj::UnixEventPort& port): port(port), budget(ChannelOptions().spin), tasks(*this) {}
 
 Poller::~Poller() noexcept(false) {
-  KJ_ASSERT(sources.empty(), "a Poller must outlive its channels") { break; }
-}
-
-bool Poller::mustYield() {
-  return ++handled >= MESSAGES_BETWEEN_YIELDS;
-}
-
-kj::Promise<void> Poller::yield() {
-  handled = 0;
-  return port.getTimer().afterDelay(0 * kj::NANOSECONDS);
+  KJ_ASSERT(sources.empty(), "a Poller must outlive its channels") {
+    break;
+  }
 }
 
 void Poller::add(Source& source) {
@@ -59,7 +47,7 @@ void Poller::wait(Source& source) {
       break;
     case State::PARKED:
       // The others sleep on; this one joins them unless there is something for it already.
-      if (!source.channel->ArmDoorbell()) {
+      if (!source.arm()) {
         rung();
       }
       break;
@@ -75,9 +63,21 @@ void Poller::rung() {
 }
 
 void Poller::scheduleLook() {
-  state = State::LOOKING;
   waitingSince = SpinBudget::Clock::now();
-  tasks.add(kj::evalLast([this]() { look(); }));
+  if (mustYield()) {
+    lookAfterYield();
+  } else {
+    state = State::LOOKING;
+    tasks.add(kj::evalLast([this]() { look(); }));
+  }
+}
+
+void Poller::lookAfterYield() {
+  state = State::LOOKING;
+  handled = 0;
+  // A timer that is due at once makes the event port look at everything, with no system call of
+  // ours.
+  tasks.add(port.getTimer().afterDelay(0 * kj::NANOSECONDS).then([this]() { look(); }));
 }
 
 void Poller::look() {
@@ -86,9 +86,8 @@ void Poller::look() {
     return;
   }
   auto ready = [this]() {
-    return std::any_of(sources.begin(), sources.end(), [](Source* source) {
-      return source->isWaiting() && source->isReady();
-    });
+    return std::any_of(sources.begin(), sources.end(),
+                       [](Source* source) { return source->isWaiting() && source->isReady(); });
   };
   if (ready()) {
     budget.SpinWon();
@@ -101,8 +100,7 @@ void Poller::look() {
     budget.SpinWon();
     serveReady();
   } else if (left > LONGEST_SPIN) {
-    state = State::LOOKING;
-    tasks.add(yield().then([this]() { look(); }));
+    lookAfterYield();
   } else {
     park();
   }
@@ -123,7 +121,7 @@ void Poller::serveReady() {
 void Poller::park() {
   state = State::PARKED;
   for (Source* source: sources) {
-    if (source->isWaiting() && !source->channel->ArmDoorbell()) {
+    if (source->isWaiting() && !source->arm()) {
       unpark();
       serveReady();
       return;
@@ -152,7 +150,8 @@ void Poller::taskFailed(kj::Exception&& exception) {
 }
 
 Poller::Source::Source(Poller& poller, kj::Own<Channel> channelParam)
-    : poller(poller), channel(kj::mv(channelParam)),
+    : poller(poller),
+      channel(kj::mv(channelParam)),
       observer(poller.port, channel->doorbell(),
                kj::UnixEventPort::FdObserver::Flags::OBSERVE_READ) {
   poller.add(*this);

@@ -10,13 +10,13 @@
 namespace shoal {
 
 class Poller: private kj::TaskSet::ErrorHandler {
-  // Looks after all the channels of one thread. There should be just one in a thread: two that spin in
-  // turn make each other's messages late.
+  // Looks after all the channels of one thread. There should be just one in a thread: two that spin
+  // in turn make each other's messages late.
   //
-  // While some channel has a message, the loop simply runs. When all are empty and the loop has nothing
-  // else to do, the poller spins over all of them for at most ChannelOptions::spin; then it asks every
-  // peer to ring and lets the loop sleep. So nothing costs a system call while messages flow, and
-  // nothing costs CPU while they do not.
+  // While some channel has a message, the loop simply runs. When all are empty and the loop has
+  // nothing else to do, the poller spins over all of them for at most ChannelOptions::spin; then it
+  // asks every peer to ring and lets the loop sleep. So nothing costs a system call while messages
+  // flow, and nothing costs CPU while they do not.
 
 public:
   class Source;
@@ -27,18 +27,20 @@ public:
 
   kj::UnixEventPort& getPort() { return port; }
 
-  bool mustYield();
-  // To be called for each message that is handled without waiting. True once in 128 of them: the caller
-  // then lets the event port look at timers and sockets, with `yield()`, before it handles this one.
-  // Without that, a ring that is never empty would starve them.
-
-  kj::Promise<void> yield();
+  bool mustYield() { return handled >= MESSAGES_BETWEEN_YIELDS; }
+  // True when so many messages were handled since the event port last looked at timers and sockets
+  // that it is their turn. Then a source that has something waits for the poller all the same.
+  // Without that, a ring that is never empty would starve everything else.
 
 private:
+  static constexpr uint MESSAGES_BETWEEN_YIELDS = 128;
+  // One look at the event port costs about 0.1 us. Every message would feel that; one in 128 does
+  // not, and a 1 ms timer stays on time.
+
   enum class State {
-    IDLE,      // no source waits, or the loop has yet to handle what they got
-    LOOKING,   // `look()` will run when the loop has nothing else to do
-    PARKED,    // all waiting sources have asked to be rung
+    IDLE,     // no source waits, or the loop has yet to handle what they got
+    LOOKING,  // `look()` will run when the loop has nothing else to do
+    PARKED,   // all waiting sources have asked to be rung
   };
 
   void add(Source& source);
@@ -46,6 +48,7 @@ private:
   void wait(Source& source);
   void rung();
   void scheduleLook();
+  void lookAfterYield();
   void look();
   void serveReady();
   void park();
@@ -59,9 +62,9 @@ private:
   SpinBudget::Clock::time_point waitingSince;
   State state = State::IDLE;
   kj::Vector<Source*> sources;
-  Source* recent = nullptr;   // the one that did something last
-  uint handled = 0;           // messages since the event port last looked at timers and sockets
-  kj::TaskSet tasks;          // the next look
+  Source* recent = nullptr;  // the one that did something last
+  uint handled = 0;          // messages since the event port last looked at timers and sockets
+  kj::TaskSet tasks;         // the next look
 };
 
 class Poller::Source {
@@ -82,11 +85,17 @@ protected:
   virtual void serve() = 0;
   // Serves what is ready. Must not destroy any source.
 
+  virtual bool arm() = 0;
+  // Asks the peer to ring for what this source waits for. False when it is there already.
+
   void wait() { poller.wait(*this); }
   // To be called whenever isWaiting() has become true.
 
   void active() { poller.recent = this; }
   // To be called when the channel was used.
+
+  void handled() { ++poller.handled; }
+  // To be called for each message.
 
   Poller& poller;
   kj::Own<Channel> channel;

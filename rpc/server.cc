@@ -15,8 +15,8 @@ using capnp::rpc::twoparty::VatId;
 
 struct RpcServer::Impl final: private capnp::SturdyRefRestorer<capnp::AnyPointer>,
                               private kj::TaskSet::ErrorHandler {
-  // The restorer gives the main interface to who names nothing, which is what bootstrapping is, and an
-  // exported capability to who names it.
+  // The restorer gives the main interface to who names nothing, which is what bootstrapping is, and
+  // an exported capability to who names it.
 
   Impl(capnp::Capability::Client mainInterface, capnp::ReaderOptions readerOpts)
       : mainInterface(kj::mv(mainInterface)),
@@ -38,8 +38,11 @@ struct RpcServer::Impl final: private capnp::SturdyRefRestorer<capnp::AnyPointer
       tasks.add(listening.attach(kj::mv(receiver)));
       return;
     }
-    tasks.add(context->getIoProvider().getNetwork().parseAddress(address, defaultPort)
-        .then([this](kj::Own<kj::NetworkAddress> parsed) { return listen(parsed->listen()); }));
+    tasks.add(
+        context->getIoProvider()
+            .getNetwork()
+            .parseAddress(address, defaultPort)
+            .then([this](kj::Own<kj::NetworkAddress> parsed) { return listen(parsed->listen()); }));
   }
 
   kj::Promise<void> listen(kj::Own<kj::ConnectionReceiver> receiver) {
@@ -105,8 +108,7 @@ struct RpcServer::Impl final: private capnp::SturdyRefRestorer<capnp::AnyPointer
 };
 
 RpcServer::RpcServer(capnp::Capability::Client mainInterface, kj::StringPtr bindAddress,
-                     uint defaultPort, capnp::ReaderOptions readerOpts,
-                     ChannelOptions channelOpts)
+                     uint defaultPort, capnp::ReaderOptions readerOpts, ChannelOptions channelOpts)
     : impl(kj::heap<Impl>(kj::mv(mainInterface), readerOpts)) {
   impl->listen(bindAddress, defaultPort, channelOpts);
 }

@@ -17,22 +17,24 @@ class RpcServer {
   //     shoal::RpcServer server(kj::heap<CalculatorImpl>(), "shm:calculator");
   //     kj::NEVER_DONE.wait(server.getWaitScope());
   //
-  // Serves any number of clients, each on a connection of its own. All clients and servers of a thread share
-  // one event loop, which they make. Belongs to the thread that made it.
+  // Serves any number of clients, each on a connection of its own. All clients and servers of a
+  // thread share one event loop, which they make. Belongs to the thread that made it.
 
 public:
   explicit RpcServer(capnp::Capability::Client mainInterface, kj::StringPtr bindAddress,
-                     uint defaultPort = 0,
-                     capnp::ReaderOptions readerOpts = capnp::ReaderOptions(),
+                     uint defaultPort = 0, capnp::ReaderOptions readerOpts = capnp::ReaderOptions(),
                      ChannelOptions channelOpts = ChannelOptions());
   // `bindAddress` is one of
-  //   shm:NAME, shm:/path               shared memory, for clients with the user id of this process. Listens
-  //                                     when the constructor returns; throws when a live server has the name
-  //   unix:/path, HOST:PORT, *:PORT ... whatever kj::Network knows, in Cap'n Proto's standard format
+  //   shm:NAME, shm:/path               shared memory, for clients with the user id of this
+  //   process. Listens
+  //                                     when the constructor returns; throws when a live server has
+  //                                     the name
+  //   unix:/path, HOST:PORT, *:PORT ... whatever kj::Network knows, in Cap'n Proto's standard
+  //   format
   //
-  // `defaultPort` is used when a TCP address has no port; 0 chooses one, see getPort(). `readerOpts`
-  // bound each incoming message. `channelOpts` are for shared memory; their `when_full` and `reader` are not
-  // used.
+  // `defaultPort` is used when a TCP address has no port; 0 chooses one, see getPort().
+  // `readerOpts` bound each incoming message. `channelOpts` are for shared memory; their
+  // `when_full` and `reader` are not used.
 
   RpcServer(capnp::Capability::Client mainInterface, struct sockaddr* bindAddress, uint addrSize,
             capnp::ReaderOptions readerOpts = capnp::ReaderOptions());
@@ -40,7 +42,8 @@ public:
 
   RpcServer(capnp::Capability::Client mainInterface, int socketFd, uint port,
             capnp::ReaderOptions readerOpts = capnp::ReaderOptions());
-  // On a socket that is listening already, which stays the caller's to close. `port` is what getPort() gives.
+  // On a socket that is listening already, which stays the caller's to close. `port` is what
+  // getPort() gives.
 
   explicit RpcServer(kj::StringPtr bindAddress, uint defaultPort = 0,
                      capnp::ReaderOptions readerOpts = capnp::ReaderOptions())

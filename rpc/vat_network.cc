@@ -92,8 +92,8 @@ twoparty::VatId::Reader VatNetwork::getPeerVatId() {
 }
 
 kj::Own<capnp::RpcFlowController> VatNetwork::newStream() {
-  // Half of what the outbox can hold: the stream has one half in flight while the peer works on it, and
-  // calls beside the stream still find blocks.
+  // Half of what the outbox can hold: the stream has one half in flight while the peer works on it,
+  // and calls beside the stream still find blocks.
   return capnp::RpcFlowController::newFixedWindowController(channel->options().slab_bytes / 2);
 }
 
@@ -138,7 +138,7 @@ kj::Duration VatNetwork::getOutgoingMessageWaitTime() {
 }
 
 kj::Maybe<VatNetwork::MaybeIncoming> VatNetwork::tryTake() {
-  KJ_IF_MAYBE(reason, failure) {
+  KJ_IF_MAYBE (reason, failure) {
     kj::throwFatalException(kj::cp(*reason));
   }
   auto received = channel->TryReceive();
@@ -148,6 +148,7 @@ kj::Maybe<VatNetwork::MaybeIncoming> VatNetwork::tryTake() {
     }
     kj::throwFatalException(SHOAL_EXCEPTION(received.status()));
   }
+  handled();
   if (!*received) {
     return nullptr;  // a part of a message
   }
@@ -156,14 +157,11 @@ kj::Maybe<VatNetwork::MaybeIncoming> VatNetwork::tryTake() {
 }
 
 kj::Promise<VatNetwork::MaybeIncoming> VatNetwork::receiveIncomingMessage() {
-  if (failure == nullptr && !channel->Readable()) {
+  if (failure == nullptr && (!channel->Readable() || poller.mustYield())) {
     return receiveWhenReady();
   }
-  if (poller.mustYield()) {
-    return poller.yield().then([this]() { return receiveIncomingMessage(); });
-  }
   return kj::evalNow([this]() -> kj::Promise<MaybeIncoming> {
-    KJ_IF_MAYBE(taken, tryTake()) {
+    KJ_IF_MAYBE (taken, tryTake()) {
       return kj::mv(*taken);
     }
     return receiveWhenReady();
@@ -192,30 +190,37 @@ kj::Promise<void> VatNetwork::shutdown() {
   return kj::mv(waiting.promise);
 }
 
+bool VatNetwork::isSending() {
+  return !peerGone && (flusher != nullptr || channel->pending_messages() > 0);
+}
+
 bool VatNetwork::isWaiting() {
-  const bool sending = !peerGone && (flusher != nullptr || channel->pending_messages() > 0);
-  return failure == nullptr && (receiver != nullptr || sending);
+  return failure == nullptr && (receiver != nullptr || isSending());
 }
 
 bool VatNetwork::isReady() {
-  return (receiver != nullptr && channel->Readable()) || (!peerGone && channel->Flushable());
+  return (receiver != nullptr && channel->Readable()) || (isSending() && channel->Flushable());
+}
+
+bool VatNetwork::arm() {
+  return (receiver == nullptr || channel->ArmForMessage()) &&
+         (!isSending() || channel->ArmForRoom());
 }
 
 void VatNetwork::serve() {
-  if (!peerGone && channel->Flushable()) {
+  if (isSending() && channel->Flushable()) {
     flush();
   }
   if (receiver == nullptr || !channel->Readable()) {
     return;
   }
-  poller.mustYield();  // counts it
   auto& fulfiller = *KJ_ASSERT_NONNULL(receiver);
   bool done = true;
   fulfiller.rejectIfThrows([&]() {
-    KJ_IF_MAYBE(taken, tryTake()) {
+    KJ_IF_MAYBE (taken, tryTake()) {
       fulfiller.fulfill(kj::mv(*taken));
     } else {
-      done = false;
+      done = false;  // a part of a message
     }
   });
   if (done) {
@@ -224,6 +229,7 @@ void VatNetwork::serve() {
 }
 
 void VatNetwork::flush() {
+  handled();
   const absl::Status flushed = channel->Flush(absl::ZeroDuration());
   if (absl::IsDeadlineExceeded(flushed)) {
     return;  // some of it; the rest when there is room again
@@ -233,7 +239,7 @@ void VatNetwork::flush() {
     fail(SHOAL_EXCEPTION(flushed));
     return;
   }
-  KJ_IF_MAYBE(waiting, flusher) {
+  KJ_IF_MAYBE (waiting, flusher) {
     if (peerGone) {
       (*waiting)->reject(SHOAL_EXCEPTION(flushed));
     } else {
@@ -244,11 +250,11 @@ void VatNetwork::flush() {
 }
 
 void VatNetwork::fail(kj::Exception&& reason) {
-  KJ_IF_MAYBE(waiting, flusher) {
+  KJ_IF_MAYBE (waiting, flusher) {
     (*waiting)->reject(kj::cp(reason));
     flusher = nullptr;
   }
-  KJ_IF_MAYBE(waiting, receiver) {
+  KJ_IF_MAYBE (waiting, receiver) {
     (*waiting)->reject(kj::cp(reason));
     receiver = nullptr;
   }

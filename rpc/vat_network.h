@@ -13,9 +13,9 @@ namespace shoal {
 class VatNetwork final: public capnp::TwoPartyVatNetworkBase,
                         private capnp::TwoPartyVatNetworkBase::Connection,
                         private Poller::Source {
-  // Calls are built in this side's outbox and read there by the peer. A message for which the peer has
-  // left no block is built on the heap and streamed through the ring, so every message arrives even
-  // while the peer holds every block, and claiming one never blocks.
+  // Calls are built in this side's outbox and read there by the peer. A message for which the peer
+  // has left no block is built on the heap and streamed through the ring, so every message arrives
+  // even while the peer holds every block, and claiming one never blocks.
   //
   // Belongs to the thread of its poller. Messages, results and capabilities obtained through it may
   // outlive it.
@@ -24,9 +24,9 @@ public:
   VatNetwork(Poller& poller, kj::Own<Channel> channel, capnp::rpc::twoparty::Side side,
              capnp::ReaderOptions receiveOptions = capnp::ReaderOptions(),
              const kj::MonotonicClock& clock = kj::systemCoarseMonotonicClock());
-  // `channel` must have WhenFull::kSpill, for a call must not block the event loop. `receiveOptions`
-  // hold for each incoming message. A message whose size is above their traversal limit is refused when
-  // it is sent, on the assumption that the peer has the same limit.
+  // `channel` must have WhenFull::kSpill, for a call must not block the event loop.
+  // `receiveOptions` hold for each incoming message. A message whose size is above their traversal
+  // limit is refused when it is sent, on the assumption that the peer has the same limit.
 
   ~VatNetwork() noexcept(false);
   KJ_DISALLOW_COPY(VatNetwork);
@@ -59,8 +59,8 @@ private:
   using MaybeIncoming = kj::Maybe<kj::Own<capnp::IncomingRpcMessage>>;
 
   class ConnectionDisposer: public kj::Disposer {
-    // This object is the network and its one connection. The RPC system holds the latter; when it has let
-    // go of it, `fulfiller` is fulfilled.
+    // This object is the network and its one connection. The RPC system holds the latter; when it
+    // has let go of it, `fulfiller` is fulfilled.
   public:
     mutable kj::Own<kj::PromiseFulfiller<void>> fulfiller;
     mutable uint refcount = 0;
@@ -73,6 +73,7 @@ private:
   void fail(kj::Exception&& reason);
   kj::Maybe<MaybeIncoming> tryTake();
   kj::Promise<MaybeIncoming> receiveWhenReady();
+  bool isSending();
   void flush();
 
   // implements Connection -----------------------------------------------------
@@ -88,6 +89,7 @@ private:
   bool isWaiting() override;
   bool isReady() override;
   void serve() override;
+  bool arm() override;
 
   const capnp::rpc::twoparty::Side side;
   const capnp::ReaderOptions receiveOptions;

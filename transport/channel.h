@@ -82,12 +82,18 @@ class Channel {
 
   // ---- event loops, on a thread that both publishes and receives ----
 
-  // Readable when the peer rang or is gone. It never rings unless ArmDoorbell() asked for it.
+  // Readable when the peer rang or is gone. It never rings unless
+  // it was asked for.
   virtual int doorbell() const = 0;
 
-  // Asks to be rung for the next message, and for room if something is pending. False when one of
-  // them is there already: then do not sleep.
-  virtual bool ArmDoorbell() = 0;
+  // Asks to be rung for the next message. False when one is there already: then do not sleep.
+  virtual bool ArmForMessage() = 0;
+
+  // Asks to be rung for room for what is pending. False when there is room already.
+  virtual bool ArmForRoom() = 0;
+
+  // Both, as far as there is something to wait for.
+  bool ArmDoorbell() { return ArmForMessage() && (pending_messages() == 0 || ArmForRoom()); }
 
   // Takes that back, once awake.
   virtual void DisarmDoorbell() = 0;

@@ -24,6 +24,14 @@ void Doorbell::Ring() {
 }
 
 void Doorbell::Drain() {
+  const std::lock_guard lock(mutex_);
+  // A thread in ppoll() sleeps on if what woke it is gone when it looks.
+  if (!polling_) {
+    DrainSocket();
+  }
+}
+
+void Doorbell::DrainSocket() {
   for (int i = 0; i < kPacketsPerDrain; ++i) {
     std::byte packet[1];
     const ssize_t got = recv(socket_.get(), packet, sizeof(packet), MSG_DONTWAIT);
@@ -31,7 +39,8 @@ void Doorbell::Drain() {
       rings_.fetch_add(1, std::memory_order_release);
       continue;
     }
-    if (got < 0 && errno == EINTR) {
+    // A peer that left without reading our rings resets the connection, once, ahead of its own rings.
+    if (got < 0 && (errno == EINTR || errno == ECONNRESET)) {
       continue;
     }
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
@@ -55,7 +64,7 @@ void Doorbell::Sleep(uint64_t seen, const Deadline& deadline) {
   polling_ = true;
   lock.unlock();
   Poll(deadline);
-  Drain();
+  DrainSocket();
   lock.lock();
   polling_ = false;
   drained_.notify_all();

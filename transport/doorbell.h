@@ -24,7 +24,8 @@ class Doorbell {
   void Ring();
 
   // Reads what has come, without waiting. It reads a bounded number of packets, so that a peer that
-  // rings without end cannot hold the caller; what is left keeps the socket readable.
+  // rings without end cannot hold the caller; what is left keeps the socket readable. While another
+  // thread sleeps, it leaves the packets to that one, whose wake-up they are.
   void Drain();
 
   // Sleeps until a ring has come since `rings()` returned `seen`, the peer hung up, or `deadline`.
@@ -37,7 +38,7 @@ class Doorbell {
   uint64_t rings() const { return rings_.load(std::memory_order_acquire); }
 
   // True once the peer's end is closed, which is how its death looks, or once HangUp() was called.
-  // What the peer published before is still in the rings. Its partner is the store in Drain(): the
+  // What the peer published before is still in the rings. Its partner is the store in DrainSocket(): the
   // rings read after this load hold all that the peer ever published.
   bool hung_up() const { return hung_up_.load(std::memory_order_acquire); }
 
@@ -49,13 +50,14 @@ class Doorbell {
   int fd() const { return socket_.get(); }
 
  private:
+  void DrainSocket();
   void Poll(const Deadline& deadline);
 
   const UniqueFd socket_;
   std::atomic<uint64_t> rings_ = 0;
   std::atomic<bool> hung_up_ = false;
 
-  // For Sleep() alone: who polls, and how the others hear of it.
+  // Who polls, and so drains, and how other sleepers hear of it.
   std::mutex mutex_;
   std::condition_variable drained_;
   bool polling_ = false;

@@ -283,16 +283,14 @@ bool ShmChannel::SharesCpu() {
   return link_->theirs.control().cpu.value.load(std::memory_order_relaxed) == cpu;
 }
 
-bool ShmChannel::ArmDoorbell() {
+bool ShmChannel::ArmForMessage() {
   parked_.Raise();
-  if (HasPending()) {
-    starved_.Raise();
-  }
-  if (Readable() || Flushable()) {
-    DisarmDoorbell();
-    return false;
-  }
-  return true;
+  return !Readable();
+}
+
+bool ShmChannel::ArmForRoom() {
+  starved_.Raise();
+  return !Flushable();
 }
 
 void ShmChannel::DisarmDoorbell() {

@@ -37,7 +37,8 @@ class ShmChannel final : public Channel {
   bool ended_by_peer() const override { return receiver_.ended(); }
 
   int doorbell() const override { return link_->doorbell.fd(); }
-  bool ArmDoorbell() override;
+  bool ArmForMessage() override;
+  bool ArmForRoom() override;
   void DisarmDoorbell() override;
   void DrainDoorbell() override { link_->doorbell.Drain(); }
   bool Flushable() override;

@@ -1,0 +1,97 @@
+#include "shoal/tests/child_process.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+
+#include "absl/strings/str_cat.h"
+
+namespace shoal {
+
+ChildProcess::ChildProcess(const std::vector<std::string>& command) {
+  std::vector<char*> arguments;
+  for (const std::string& argument : command) {
+    arguments.push_back(const_cast<char*>(argument.c_str()));
+  }
+  arguments.push_back(nullptr);
+  int output[2];
+  if (pipe2(output, O_CLOEXEC) != 0) {
+    abort();
+  }
+  pid_ = fork();
+  if (pid_ == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    dup2(output[1], STDOUT_FILENO);
+    execv(arguments[0], arguments.data());
+    _exit(127);
+  }
+  close(output[1]);
+  output_ = output[0];
+}
+
+ChildProcess::~ChildProcess() {
+  Kill();
+  close(output_);
+}
+
+std::string ChildProcess::ReadLine() {
+  std::string line;
+  char c;
+  while (true) {
+    const ssize_t got = read(output_, &c, 1);
+    if (got < 0 && errno == EINTR) {
+      continue;
+    }
+    if (got != 1 || c == '\n') {
+      return line;
+    }
+    line.push_back(c);
+  }
+}
+
+void ChildProcess::Kill() {
+  if (pid_ > 0) {
+    Signal(SIGKILL);
+    Wait();
+  }
+}
+
+void ChildProcess::Signal(int number) { kill(pid_, number); }
+
+int ChildProcess::Wait() {
+  int status = 0;
+  while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+  }
+  pid_ = 0;
+  return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+UniqueAddress::UniqueAddress(const std::string& transport) : text_("127.0.0.1:0") {
+  static std::atomic<int> next = 0;
+  if (transport == "shm") {
+    text_ = absl::StrCat("shm:shoal-test-", getpid(), "-", next++);
+  } else if (transport == "unix") {
+    // Not below the test's own folder: a socket's path has room for 107 bytes.
+    char folder[] = "/tmp/shoal-test-XXXXXX";
+    if (mkdtemp(folder) == nullptr) {
+      abort();
+    }
+    folder_ = folder;
+    text_ = absl::StrCat("unix:", folder_, "/socket");
+  }
+}
+
+UniqueAddress::~UniqueAddress() {
+  if (!folder_.empty()) {
+    unlink(absl::StrCat(folder_, "/socket").c_str());
+    rmdir(folder_.c_str());
+  }
+}
+
+}  // namespace shoal

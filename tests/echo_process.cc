@@ -1,0 +1,22 @@
+// Serves Echo: echo_process ADDRESS [smallest]
+//
+// Prints the address, with the port that TCP got, when clients can come. "smallest" takes the
+// smallest outbox that the options allow.
+
+#include <iostream>
+#include <string>
+
+#include "kj/async.h"
+#include "shoal/rpc/server.h"
+#include "shoal/tests/echo_options.h"
+#include "shoal/tests/echo_server.h"
+
+int main(int argc, char** argv) {
+  const std::string address = argv[1];
+  const std::string size = argc > 2 ? argv[2] : "default";
+  shoal::RpcServer server(kj::heap<shoal::EchoServer>(), address.c_str(), 0, capnp::ReaderOptions(),
+                          shoal::EchoOptions(size));
+  const uint port = server.getPort().wait(server.getWaitScope());
+  std::cout << (port == 0 ? address : "127.0.0.1:" + std::to_string(port)) << std::endl;
+  kj::NEVER_DONE.wait(server.getWaitScope());
+}
