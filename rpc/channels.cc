@@ -56,7 +56,7 @@ template <typename Handshake>
 kj::Promise<kj::Own<Channel>> finish(kj::UnixEventPort& port, Handshake handshake,
                                      absl::Duration timeout) {
   auto greeting = kj::heap<Greeting<Handshake>>(port, kj::mv(handshake));
-  auto promise = greeting->finish();
+  auto promise = kj::evalNow([&]() { return greeting->finish(); });
   return port.getTimer().timeoutAfter(toKj(timeout), promise.attach(kj::mv(greeting)));
 }
 

@@ -56,14 +56,15 @@ void Poller::wait(Source& source) {
 
 void Poller::rung() {
   if (state == State::PARKED) {
-    budget.Slept(SpinBudget::Clock::now() - waitingSince);
+    KJ_IF_MAYBE (since, waitingSince) {
+      budget.Slept(SpinBudget::Clock::now() - *since);
+    }
     unpark();
     scheduleLook();
   }
 }
 
 void Poller::scheduleLook() {
-  waitingSince = SpinBudget::Clock::now();
   if (mustYield()) {
     lookAfterYield();
   } else {
@@ -85,25 +86,34 @@ void Poller::look() {
   if (!anyWaiting()) {
     return;
   }
-  auto ready = [this]() {
-    return std::any_of(sources.begin(), sources.end(),
-                       [](Source* source) { return source->isWaiting() && source->isReady(); });
-  };
-  if (ready()) {
-    budget.SpinWon();
+  spin();
+  if (anyReady()) {
     serveReady();
-    return;
-  }
-  auto left = sharesCpu() ? SpinBudget::Clock::duration::zero()
-                          : waitingSince + budget.Next() - SpinBudget::Clock::now();
-  if (SpinUntil(std::min<SpinBudget::Clock::duration>(left, LONGEST_SPIN), ready)) {
-    budget.SpinWon();
-    serveReady();
-  } else if (left > LONGEST_SPIN) {
+  } else if (budgetLeft() > SpinBudget::Clock::duration::zero()) {
     lookAfterYield();
   } else {
     park();
   }
+}
+
+void Poller::spin() {
+  if (anyReady()) {
+    return;
+  }
+  if (waitingSince == nullptr) {
+    waitingSince = SpinBudget::Clock::now();
+  }
+  if (SpinUntil(std::min<SpinBudget::Clock::duration>(budgetLeft(), LONGEST_SPIN),
+                [this]() { return anyReady(); })) {
+    budget.SpinWon();
+  }
+}
+
+SpinBudget::Clock::duration Poller::budgetLeft() {
+  if (recent != nullptr && recent->channel->SharesCpu()) {
+    return SpinBudget::Clock::duration::zero();
+  }
+  return KJ_ASSERT_NONNULL(waitingSince) + budget.Next() - SpinBudget::Clock::now();
 }
 
 void Poller::serveReady() {
@@ -141,8 +151,9 @@ bool Poller::anyWaiting() {
                      [](Source* source) { return source->isWaiting(); });
 }
 
-bool Poller::sharesCpu() {
-  return recent != nullptr && recent->channel->SharesCpu();
+bool Poller::anyReady() {
+  return std::any_of(sources.begin(), sources.end(),
+                     [](Source* source) { return source->isWaiting() && source->isReady(); });
 }
 
 void Poller::taskFailed(kj::Exception&& exception) {

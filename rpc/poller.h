@@ -50,16 +50,18 @@ private:
   void scheduleLook();
   void lookAfterYield();
   void look();
+  void spin();
   void serveReady();
   void park();
   void unpark();
   bool anyWaiting();
-  bool sharesCpu();
+  bool anyReady();
+  SpinBudget::Clock::duration budgetLeft();
   void taskFailed(kj::Exception&& exception) override;
 
   kj::UnixEventPort& port;
   SpinBudget budget;
-  SpinBudget::Clock::time_point waitingSince;
+  kj::Maybe<SpinBudget::Clock::time_point> waitingSince;  // nothing has come since then
   State state = State::IDLE;
   kj::Vector<Source*> sources;
   Source* recent = nullptr;  // the one that did something last
@@ -94,7 +96,10 @@ protected:
   void active() { poller.recent = this; }
   // To be called when the channel was used.
 
-  void handled() { ++poller.handled; }
+  void handled() {
+    ++poller.handled;
+    poller.waitingSince = nullptr;
+  }
   // To be called for each message.
 
   Poller& poller;

@@ -86,11 +86,12 @@ struct RpcServer::Impl final: private capnp::SturdyRefRestorer<capnp::AnyPointer
   }
 
   void taskFailed(kj::Exception&& exception) override {
-    // Listening failed: whoever runs the loop must know.
+    // Sessions do not fail, they end; so it is listening that has failed. Throwing out of the event
+    // loop is not to be had: Cap'n Proto 1.0 and later aborts on it.
+    KJ_LOG(ERROR, "the server cannot accept clients any more", exception);
     if (portFulfiller->isWaiting()) {
-      portFulfiller->reject(kj::cp(exception));
+      portFulfiller->reject(kj::mv(exception));
     }
-    kj::throwFatalException(kj::mv(exception));
   }
 
   struct Export {

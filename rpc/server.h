@@ -63,6 +63,7 @@ public:
 
   kj::Promise<uint> getPort();
   // Resolves once the server is listening: to its TCP port, or to 0 when the address has none.
+  // Rejects when it cannot listen there, which is logged as well.
 
   kj::WaitScope& getWaitScope();
   kj::AsyncIoProvider& getIoProvider();

@@ -9,6 +9,15 @@ namespace shoal {
 namespace twoparty = capnp::rpc::twoparty;
 using TwoPartyConnection = capnp::TwoPartyVatNetworkBase::Connection;
 
+namespace {
+
+constexpr uint HINT_THAT_FITS_A_SLOT = 33 + 18;
+// The RPC system asks for 33 words for a Call, on top of what the caller says of its parameters, to
+// be sure that all fits; it uses 13 (0.9.2 to 1.4.0). With up to 18 for the parameters that is a
+// slot's 31 words.
+
+}  // namespace
+
 class VatNetwork::OutgoingRpcMessage final: public capnp::OutgoingRpcMessage {
 public:
   OutgoingRpcMessage(VatNetwork& network, uint firstSegmentWordSize)
@@ -98,7 +107,8 @@ kj::Own<capnp::RpcFlowController> VatNetwork::newStream() {
 }
 
 kj::Own<capnp::OutgoingRpcMessage> VatNetwork::newOutgoingMessage(uint firstSegmentWordSize) {
-  return kj::heap<OutgoingRpcMessage>(*this, firstSegmentWordSize);
+  return kj::heap<OutgoingRpcMessage>(
+      *this, firstSegmentWordSize <= HINT_THAT_FITS_A_SLOT ? 0 : firstSegmentWordSize);
 }
 
 void VatNetwork::send(OutgoingMessage& message) {

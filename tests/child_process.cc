@@ -6,9 +6,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstdlib>
+#include <random>
 
 #include "absl/strings/str_cat.h"
 
@@ -73,9 +73,9 @@ int ChildProcess::Wait() {
 }
 
 UniqueAddress::UniqueAddress(const std::string& transport) : text_("127.0.0.1:0") {
-  static std::atomic<int> next = 0;
   if (transport == "shm") {
-    text_ = absl::StrCat("shm:shoal-test-", getpid(), "-", next++);
+    // Random: sandboxes with pid namespaces of their own share the abstract names.
+    text_ = absl::StrCat("shm:shoal-test-", absl::Hex(std::random_device()()));
   } else if (transport == "unix") {
     // Not below the test's own folder: a socket's path has room for 107 bytes.
     char folder[] = "/tmp/shoal-test-XXXXXX";

@@ -241,7 +241,7 @@ TEST(ShmProcess, AClientWhoseServerNeverComesIsTold) {
   EXPECT_THAT(DescriptionOf(KJ_ASSERT_NONNULL(failure)), HasSubstr(address.text()));
 }
 
-TEST(ShmProcess, ASecondServerOnALiveNameIsRefused) {
+TEST(ShmProcess, ASecondServerOnALiveNameIsRefusedAndTheFirstGoesOn) {
   UniqueAddress address("shm");
   ServerProcess server(address);
   const kj::Maybe<kj::Exception> failure = kj::runCatchingExceptions(
@@ -250,6 +250,10 @@ TEST(ShmProcess, ASecondServerOnALiveNameIsRefused) {
   EXPECT_THAT(
       DescriptionOf(KJ_ASSERT_NONNULL(failure)),
       testing::AllOf(HasSubstr(server.address), HasSubstr(std::to_string(server.process.pid()))));
+  RpcClient client(address.text().c_str());
+  auto request = client.getMain<test::Echo>().pingRequest();
+  request.setValue(9);
+  EXPECT_EQ(request.send().wait(client.getWaitScope()).getValue(), 9);
 }
 
 TEST(ShmProcess, ANameIsFreeAgainOnceItsServerWasKilled) {

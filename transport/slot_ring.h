@@ -86,8 +86,13 @@ class SlotWriter {
   void Publish(SlotKind kind, std::span<const uint64_t> inline_words,
                std::span<const BlockDescriptor> blocks = {});
 
-  // Asks for the next slot's lines ahead of the stores to them, while the message is being built.
-  void Prefetch() { __builtin_prefetch(&slots_[next_ & (count_ - 1)], 1); }
+  // Asks for the next slot's first two lines, which hold most calls, ahead of the stores to them:
+  // taking them back from the reader's cache goes on while the message is being built.
+  void Prefetch() {
+    const Slot* slot = &At(next_);
+    __builtin_prefetch(slot, 1);
+    __builtin_prefetch(&slot->words[8], 1);
+  }
 
  private:
   Slot& At(uint64_t position) { return slots_[position & (count_ - 1)]; }
