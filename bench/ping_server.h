@@ -1,0 +1,19 @@
+// The answering side of bench/ping.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace shoal {
+
+// Answers pings at `address` (as for RpcServer; of HOST:0, any free port) until the process gets
+// SIGINT, SIGTERM or SIGHUP; then returns OK, with nothing left at the address, no socket file
+// either. When the server can be reached, prints `serving ADDRESS`, with the port that was chosen,
+// to standard output. Fails with kUnavailable where it cannot serve, or cannot go on.
+//
+// Blocks those signals in the calling thread, for good, and the process must have no other thread
+// that takes them. The calling thread must have no KJ event loop.
+absl::Status ServePings(const std::string& address);
+
+}  // namespace shoal
