@@ -1,9 +1,16 @@
+// What a channel promises, as its two users see it: one thread, two threads.
 #include "shoal/transport/channel.h"
 
+#include <poll.h>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
-#include "capnp/any.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "shoal/transport/test_data.capnp.h"
@@ -11,69 +18,480 @@
 namespace shoal {
 namespace {
 
-TEST(Channel, RoundTrip) {
-  auto [left, right] = *ChannelPair();
-  OutgoingMessage out = left->Claim();
-  out.InitRoot<test::Blob>().setNumber(42);
-  ASSERT_TRUE(left->Publish(std::move(out)).ok());
-  auto in = right->Receive(absl::Seconds(1));
-  ASSERT_TRUE(in.ok()) << in.status();
-  EXPECT_EQ(in->Root<test::Blob>().getNumber(), 42);
+using testing::AllOf;
+using testing::HasSubstr;
+
+std::string Text(const absl::Status& status) {
+  return {status.message().data(), status.message().size()};
 }
 
-TEST(Channel, Big) {
-  for (size_t size : {1u << 10, 1u << 20, 3u << 20, 20u << 20}) {
-    auto [left, right] = *ChannelPair();
-    std::thread reader([&, right = right.get()] {
-      for (int i = 0; i < 20; ++i) {
-        auto in = right->Receive(absl::Seconds(10));
-        ASSERT_TRUE(in.ok()) << in.status();
-        ASSERT_EQ(in->Root<test::Blob>().getNumber(), i);
-        auto b = in->Root<test::Blob>().getData();
-        ASSERT_EQ(b.size(), size);
-        for (auto c : b) ASSERT_EQ(c, i);
+// Two ends, `left` with the options given, `right` too.
+struct Pair {
+  explicit Pair(const ChannelOptions& options = {}) {
+    auto pair = ChannelPair(options);
+    EXPECT_TRUE(pair.ok()) << pair.status();
+    left = std::move(pair->first);
+    right = std::move(pair->second);
+  }
+
+  std::unique_ptr<Channel> left;
+  std::unique_ptr<Channel> right;
+};
+
+ChannelOptions Smallest() {
+  ChannelOptions options;
+  options.slots = ChannelOptions::kMinSlots;
+  options.loans = ChannelOptions::kMinLoans;
+  options.slab_bytes = ChannelOptions::kMinSlabBytes;
+  return options;
+}
+
+ChannelOptions SmallestThat(WhenFull when_full) {
+  ChannelOptions options = Smallest();
+  options.when_full = when_full;
+  return options;
+}
+
+OutgoingMessage Numbered(Channel& channel, uint64_t number, size_t bytes = 0) {
+  OutgoingMessage message = channel.Claim();
+  auto blob = message.InitRoot<test::Blob>();
+  blob.setNumber(number);
+  auto data = blob.initData(static_cast<capnp::uint>(bytes));
+  std::fill(data.begin(), data.end(), static_cast<uint8_t>(number));
+  return message;
+}
+
+absl::Status Send(Channel& channel, uint64_t number, size_t bytes = 0) {
+  return channel.Publish(Numbered(channel, number, bytes));
+}
+
+void ExpectNumbered(IncomingMessage& message, uint64_t number, size_t bytes = 0) {
+  const auto blob = message.Root<test::Blob>();
+  EXPECT_EQ(blob.getNumber(), number);
+  const auto data = blob.getData();
+  ASSERT_EQ(data.size(), bytes);
+  EXPECT_EQ(std::count(data.begin(), data.end(), static_cast<uint8_t>(number)), bytes);
+}
+
+void ExpectNext(Channel& channel, uint64_t number, size_t bytes = 0) {
+  auto message = channel.Receive();
+  ASSERT_TRUE(message.ok()) << message.status();
+  ExpectNumbered(*message, number, bytes);
+}
+
+// Publishes small messages until the ring has no room.
+uint64_t Fill(Channel& channel) {
+  uint64_t number = 0;
+  while (Send(channel, number).ok()) {
+    ++number;
+  }
+  return number;
+}
+
+TEST(Channel, DeliversInTheOrderOfPublishing) {
+  Pair pair;
+  for (uint64_t i = 0; i < 100; ++i) {
+    ASSERT_TRUE(Send(*pair.left, i).ok());
+  }
+  for (uint64_t i = 0; i < 100; ++i) {
+    ExpectNext(*pair.right, i);
+  }
+}
+
+TEST(Channel, CarriesMessagesBothWaysAtOnce) {
+  Pair pair;
+  ASSERT_TRUE(Send(*pair.left, 1).ok());
+  ASSERT_TRUE(Send(*pair.right, 2).ok());
+  ExpectNext(*pair.left, 2);
+  ExpectNext(*pair.right, 1);
+}
+
+TEST(Channel, PublishesInAnotherOrderThanItClaims) {
+  Pair pair;
+  OutgoingMessage first = Numbered(*pair.left, 1, 100000);
+  OutgoingMessage second = Numbered(*pair.left, 2);
+  ASSERT_TRUE(pair.left->Publish(std::move(second)).ok());
+  ASSERT_TRUE(pair.left->Publish(std::move(first)).ok());
+  ExpectNext(*pair.right, 2);
+  ExpectNext(*pair.right, 1, 100000);
+}
+
+TEST(Channel, DroppingAClaimPublishesNothingAndLeaksNothing) {
+  Pair pair;
+  for (int i = 0; i < 100; ++i) {
+    Numbered(*pair.left, 1, 1 << 20);
+  }
+  ASSERT_TRUE(Send(*pair.left, 2).ok());
+  ExpectNext(*pair.right, 2);
+  EXPECT_EQ(pair.left->stats().blocks_claimed, 0);
+}
+
+TEST(Channel, LetsMessagesBeReleasedInAnyOrder) {
+  Pair pair;
+  for (uint64_t i = 0; i < 3; ++i) {
+    ASSERT_TRUE(Send(*pair.left, i, 10000).ok());
+  }
+  std::vector<IncomingMessage> held;
+  for (int i = 0; i < 3; ++i) {
+    held.push_back(*pair.right->Receive());
+  }
+  held.erase(held.begin() + 1);
+  ExpectNumbered(held[0], 0, 10000);
+  ExpectNumbered(held[1], 2, 10000);
+  held.clear();
+  ASSERT_TRUE(Send(*pair.left, 3, 10000).ok());  // takes the receipts in
+  EXPECT_EQ(pair.left->stats().blocks_lent, 1);
+}
+
+TEST(Channel, CopiesNoPayloadOfAMessageThatFitsTheOutbox) {
+  Pair pair;
+  for (uint64_t i = 0; i < 50; ++i) {
+    ASSERT_TRUE(Send(*pair.left, i, 1 << 20).ok());
+    ExpectNext(*pair.right, i, 1 << 20);
+  }
+  EXPECT_EQ(pair.left->stats().words_copied_out, 0);
+  EXPECT_EQ(pair.right->stats().words_copied_in, 0);
+}
+
+class ChannelSizes : public testing::TestWithParam<size_t> {};
+
+TEST_P(ChannelSizes, ArriveWhole) {
+  for (const ChannelOptions& options : {ChannelOptions(), SmallestThat(WhenFull::kSpill)}) {
+    Pair pair(options);
+    std::thread reader([&] {
+      for (uint64_t i = 1; i <= 3; ++i) {
+        ExpectNext(*pair.right, i, GetParam());
       }
     });
-    for (int i = 0; i < 20; ++i) {
-      OutgoingMessage out = left->Claim();
-      auto b = out.InitRoot<test::Blob>();
-      b.setNumber(i);
-      auto d = b.initData(size);
-      for (auto c : d) ASSERT_EQ(c, 0);
-      memset(d.begin(), i, d.size());
-      auto s = left->Publish(std::move(out));
-      ASSERT_TRUE(s.ok()) << s;
+    for (uint64_t i = 1; i <= 3; ++i) {
+      ASSERT_TRUE(Send(*pair.left, i, GetParam()).ok());
     }
+    ASSERT_TRUE(pair.left->Flush(absl::InfiniteDuration()).ok());
     reader.join();
-    auto st = left->stats();
-    printf("%zu: copied %lu in %lu sleeps %lu\n", size, st.words_copied_out,
-           right->stats().words_copied_in, st.sleeps);
   }
 }
 
-TEST(Channel, PingSpeed) {
-  auto [left, right] = *ChannelPair();
-  constexpr int n = 200000;
-  std::thread t([&, right = right.get()] {
-    for (int i = 0; i < n; ++i) {
-      auto in = right->Receive();
-      ASSERT_TRUE(in.ok());
-      auto out = right->Claim();
-      out.InitRoot<test::Blob>().setNumber(in->Root<test::Blob>().getNumber() + 1);
-      ASSERT_TRUE(right->Publish(std::move(out)).ok());
+INSTANTIATE_TEST_SUITE_P(Bytes, ChannelSizes,
+                         testing::Values(0, 1, 8, 200, 216, 224, 232, 248, 256, 512, 4096, 65536,
+                                         1 << 20, (8 << 20) - 512, 8 << 20, 20 << 20));
+
+TEST(Channel, CarriesAMessageInWhichNothingWasBuilt) {
+  Pair pair;
+  ASSERT_TRUE(pair.left->Publish(pair.left->Claim()).ok());
+  auto message = pair.right->Receive();
+  ASSERT_TRUE(message.ok());
+  EXPECT_EQ(message->SizeInWords(), 0);
+}
+
+TEST(Channel, CarriesAMessageOfHundredsOfSegments) {
+  Pair pair;
+  std::thread reader([&] {
+    auto message = pair.right->Receive();
+    ASSERT_TRUE(message.ok()) << message.status();
+    const auto list = message->Root<test::Blobs>().getBlobs();
+    for (uint64_t i = 0; i < list.size(); ++i) {
+      ASSERT_EQ(list[i].getNumber(), i);
+      ASSERT_EQ(list[i].getData().size(), 40000);
     }
   });
-  auto begin = absl::Now();
-  for (int i = 0; i < n; ++i) {
-    auto out = left->Claim();
-    out.InitRoot<test::Blob>().setNumber(i);
-    ASSERT_TRUE(left->Publish(std::move(out)).ok());
-    auto in = left->Receive();
-    ASSERT_EQ(in->Root<test::Blob>().getNumber(), i + 1);
+  OutgoingMessage message = pair.left->Claim();
+  auto list = message.InitRoot<test::Blobs>().initBlobs(400);
+  for (uint64_t i = 0; i < list.size(); ++i) {
+    list[i].setNumber(i);
+    list[i].initData(40000);
   }
-  printf("%f ns sleeps %lu\n", absl::ToDoubleNanoseconds(absl::Now() - begin) / n,
-         left->stats().sleeps);
-  t.join();
+  ASSERT_GT(message.builder().getSegmentsForOutput().size(), 300);
+  ASSERT_TRUE(pair.left->Publish(std::move(message)).ok());
+  reader.join();
+}
+
+TEST(Channel, DeliversEverythingToAPeerThatHoldsEveryBlock) {
+  Pair pair(Smallest());
+  std::vector<IncomingMessage> held;
+  std::thread reader([&] {
+    for (uint64_t i = 0; i < 50; ++i) {
+      held.push_back(*pair.right->Receive());
+    }
+  });
+  for (uint64_t i = 0; i < 50; ++i) {
+    ASSERT_TRUE(Send(*pair.left, i, 10000).ok());
+  }
+  reader.join();
+  for (uint64_t i = 0; i < 50; ++i) {
+    ExpectNumbered(held[i], i, 10000);
+  }
+}
+
+TEST(Channel, KeepsMessagesReadableAfterBothEndsAreGone) {
+  auto pair = std::make_unique<Pair>();
+  ASSERT_TRUE(Send(*pair->left, 7, 100000).ok());
+  IncomingMessage message = *pair->right->Receive();
+  OutgoingMessage unsent = Numbered(*pair->left, 8, 100000);
+  pair.reset();
+  ExpectNumbered(message, 7, 100000);
+  EXPECT_EQ(unsent.GetRoot<test::Blob>().getNumber(), 8);
+}
+
+TEST(Channel, SaysThatNothingCame) {
+  Pair pair;
+  const auto message = pair.right->Receive(absl::ZeroDuration());
+  EXPECT_TRUE(absl::IsDeadlineExceeded(message.status())) << message.status();
+  EXPECT_FALSE(pair.right->TryReceive()->has_value());
+}
+
+TEST(Channel, DeliversWhatWasPublishedBeforeTheEndAndThenSaysThatItEnded) {
+  Pair pair;
+  ASSERT_TRUE(Send(*pair.left, 1).ok());
+  pair.left.reset();
+  ExpectNext(*pair.right, 1);
+  for (int i = 0; i < 2; ++i) {
+    const auto message = pair.right->Receive();
+    ASSERT_TRUE(absl::IsUnavailable(message.status()));
+    EXPECT_THAT(Text(message.status()), HasSubstr("closed the channel"));
+  }
+  EXPECT_TRUE(pair.right->ended_by_peer());
+  EXPECT_TRUE(absl::IsUnavailable(Send(*pair.right, 1)));
+}
+
+TEST(Channel, GoesOnReceivingAfterItHasEndedItsOwnDirection) {
+  Pair pair;
+  pair.left->End();
+  EXPECT_TRUE(absl::IsFailedPrecondition(Send(*pair.left, 1)));
+  ASSERT_TRUE(Send(*pair.right, 2).ok());
+  ExpectNext(*pair.left, 2);
+}
+
+TEST(Channel, WakesAReceiverThatSleeps) {
+  ChannelOptions options;
+  options.spin = absl::ZeroDuration();
+  Pair pair(options);
+  std::thread echo([&] {
+    for (uint64_t i = 0; i < 2000; ++i) {
+      ExpectNext(*pair.right, i);
+      ASSERT_TRUE(Send(*pair.right, i).ok());
+    }
+  });
+  for (uint64_t i = 0; i < 2000; ++i) {
+    ASSERT_TRUE(Send(*pair.left, i).ok());
+    ExpectNext(*pair.left, i);
+  }
+  echo.join();
+  EXPECT_GT(pair.left->stats().sleeps, 0);
+}
+
+TEST(Channel, WakesAReceiverThatSleepsWhenThePeerGoes) {
+  Pair pair;
+  std::thread receiver([&] { EXPECT_TRUE(absl::IsUnavailable(pair.right->Receive().status())); });
+  pair.left.reset();
+  receiver.join();
+}
+
+TEST(Channel, NoticesThatThePeerWentAlsoWhenItNeverSleeps) {
+  ChannelOptions options;
+  options.spin = absl::InfiniteDuration();
+  Pair pair(options);
+  std::thread receiver([&] { EXPECT_TRUE(absl::IsUnavailable(pair.right->Receive().status())); });
+  pair.left.reset();
+  receiver.join();
+}
+
+class ChannelSpins : public testing::TestWithParam<absl::Duration> {};
+
+TEST_P(ChannelSpins, CarryBothDirectionsAtOnceThroughTheSmallestRing) {
+  ChannelOptions options = Smallest();
+  options.spin = GetParam();
+  Pair pair(options);
+  constexpr uint64_t kMessages = 5000;
+  auto send = [&](Channel& channel) {
+    for (uint64_t i = 0; i < kMessages; ++i) {
+      ASSERT_TRUE(Send(channel, i, i % 97 * 13).ok());
+    }
+  };
+  auto receive = [&](Channel& channel) {
+    for (uint64_t i = 0; i < kMessages; ++i) {
+      ExpectNext(channel, i, i % 97 * 13);
+    }
+  };
+  std::thread threads[] = {
+      std::thread([&] { send(*pair.left); }), std::thread([&] { send(*pair.right); }),
+      std::thread([&] { receive(*pair.left); }), std::thread([&] { receive(*pair.right); })};
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Budgets, ChannelSpins,
+                         testing::Values(absl::ZeroDuration(), absl::Microseconds(50),
+                                         absl::InfiniteDuration()));
+
+TEST(Channel, LetsMessagesBeDroppedOnOtherThreads) {
+  Pair pair(Smallest());
+  for (uint64_t round = 0; round < 200; ++round) {
+    for (uint64_t i = 0; i < 8; ++i) {
+      ASSERT_TRUE(Send(*pair.left, i, 1000).ok());
+    }
+    std::vector<IncomingMessage> batch;
+    for (uint64_t i = 0; i < 8; ++i) {
+      batch.push_back(*pair.right->Receive());
+    }
+    std::thread first(
+        [half = std::vector<IncomingMessage>(std::make_move_iterator(batch.begin()),
+                                             std::make_move_iterator(batch.begin() + 4))] {});
+    std::thread second([unsent = Numbered(*pair.left, 1, 1000)] {});
+    batch.erase(batch.begin(), batch.begin() + 4);
+    batch.clear();
+    first.join();
+    second.join();
+  }
+  ASSERT_TRUE(Send(*pair.left, 0, 1000).ok());
+  EXPECT_EQ(pair.left->stats().blocks_claimed, 1);
+}
+
+TEST(ChannelWhenFull, BlocksUntilTheDeadlineAndKeepsTheMessage) {
+  Pair full(Smallest());
+  for (uint64_t i = 0; i < ChannelOptions::kMinSlots; ++i) {
+    ASSERT_TRUE(Send(*full.left, i).ok());
+  }
+  OutgoingMessage message = Numbered(*full.left, 99);
+  const absl::Status status = full.left->Publish(std::move(message), absl::Milliseconds(1));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
+  ASSERT_TRUE(message.has_value());
+  ExpectNext(*full.right, 0);
+  EXPECT_TRUE(full.left->Publish(std::move(message)).ok());
+}
+
+TEST(ChannelWhenFull, FailsAtOnceAndNamesTheOption) {
+  Pair pair(SmallestThat(WhenFull::kFail));
+  EXPECT_EQ(Fill(*pair.left), ChannelOptions::kMinSlots);
+  const absl::Status status = Send(*pair.left, 99);
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_THAT(Text(status), AllOf(HasSubstr("ChannelOptions::slots"), HasSubstr("16")));
+  ASSERT_TRUE(Send(*pair.right, 1).ok());  // the other direction has its own ring
+  ExpectNext(*pair.left, 1);
+}
+
+TEST(ChannelWhenFull, ForgetsAMessageThatWentInPartWhenItFails) {
+  Pair pair(SmallestThat(WhenFull::kFail));
+  const absl::Status failed = Send(*pair.left, 1, 100000);  // more than the ring and the slab hold
+  ASSERT_TRUE(absl::IsResourceExhausted(failed)) << failed;
+  EXPECT_FALSE(pair.right->TryReceive()->has_value());
+  ASSERT_TRUE(Send(*pair.left, 2).ok());
+  ExpectNext(*pair.right, 2);
+}
+
+TEST(ChannelWhenFull, SpillsInOrderAndReportsWhatIsPending) {
+  Pair pair(SmallestThat(WhenFull::kSpill));
+  constexpr uint64_t kMessages = 1000;
+  for (uint64_t i = 0; i < kMessages; ++i) {
+    ASSERT_TRUE(Send(*pair.left, i, 100).ok());
+  }
+  EXPECT_EQ(pair.left->pending_messages(), kMessages - ChannelOptions::kMinSlots);
+  EXPECT_GE(pair.left->pending_bytes(), 100 * pair.left->pending_messages());
+  EXPECT_TRUE(absl::IsDeadlineExceeded(pair.left->Flush(absl::ZeroDuration())));
+  std::thread reader([&] {
+    for (uint64_t i = 0; i < kMessages; ++i) {
+      ExpectNext(*pair.right, i, 100);
+    }
+  });
+  EXPECT_TRUE(pair.left->Flush(absl::InfiniteDuration()).ok());
+  reader.join();
+  EXPECT_EQ(pair.left->pending_messages(), 0);
+  EXPECT_EQ(pair.left->pending_bytes(), 0);
+}
+
+TEST(ChannelWhenFull, SpillsNoMoreThanItsBoundAndNamesIt) {
+  ChannelOptions options = SmallestThat(WhenFull::kSpill);
+  options.max_pending_bytes = 1000;
+  Pair pair(options);
+  Fill(*pair.left);
+  const absl::Status status = Send(*pair.left, 1);
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_THAT(Text(status), AllOf(HasSubstr("max_pending_bytes"), HasSubstr("1000")));
+  EXPECT_LE(pair.left->pending_bytes(), 1000);
+}
+
+TEST(ChannelWhenFull, FlushesWhatIsPendingWhenItIsDestroyed) {
+  Pair pair(SmallestThat(WhenFull::kSpill));
+  for (uint64_t i = 0; i < 100; ++i) {
+    ASSERT_TRUE(Send(*pair.left, i).ok());
+  }
+  std::thread reader([&] {
+    for (uint64_t i = 0; i < 100; ++i) {
+      ExpectNext(*pair.right, i);
+    }
+    EXPECT_TRUE(absl::IsUnavailable(pair.right->Receive().status()));
+    EXPECT_TRUE(pair.right->ended_by_peer());
+  });
+  pair.left.reset();
+  reader.join();
+}
+
+TEST(Channel, RefusesAMessageAboveTheLimitAndNamesIt) {
+  ChannelOptions options;
+  options.max_message_words = 1000;
+  Pair pair(options);
+  const absl::Status status = Send(*pair.left, 1, 8000);
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(Text(status), AllOf(HasSubstr("max_message_words"), HasSubstr("1000")));
+  ASSERT_TRUE(Send(*pair.left, 2, 7000).ok());
+  ExpectNext(*pair.right, 2, 7000);
+}
+
+TEST(Channel, RefusesOptionsOutOfRange) {
+  ChannelOptions options;
+  options.slots = 3;
+  EXPECT_TRUE(absl::IsInvalidArgument(ChannelPair(options).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(Listen("shm:x", options).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(Connect("shm:x", options).status()));
+}
+
+TEST(Channel, ListensAndConnectsAtAddressesOfSharedMemoryOnly) {
+  for (const char* address : {"unix:/tmp/x", "127.0.0.1:1", "", "shm:"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(Listen(address).status())) << address;
+    EXPECT_TRUE(absl::IsInvalidArgument(Connect(address).status())) << address;
+  }
+}
+
+bool IsReadable(int fd) {
+  pollfd poll_fd = {.fd = fd, .events = POLLIN, .revents = 0};
+  return poll(&poll_fd, 1, 0) == 1;
+}
+
+TEST(ChannelDoorbell, RingsOnceForWhatItWasArmedForAndIsSilentOtherwise) {
+  Pair pair;
+  ASSERT_TRUE(Send(*pair.left, 1).ok());
+  EXPECT_FALSE(IsReadable(pair.right->doorbell()));
+  EXPECT_FALSE(pair.right->ArmDoorbell());  // a message is there
+  ExpectNext(*pair.right, 1);
+  pair.right->DrainDoorbell();
+  ASSERT_TRUE(pair.right->ArmDoorbell());
+  ASSERT_TRUE(Send(*pair.left, 2).ok());
+  ASSERT_TRUE(Send(*pair.left, 3).ok());
+  EXPECT_TRUE(IsReadable(pair.right->doorbell()));
+  pair.right->DisarmDoorbell();
+  pair.right->DrainDoorbell();
+  EXPECT_FALSE(IsReadable(pair.right->doorbell()));
+  ExpectNext(*pair.right, 2);
+}
+
+TEST(ChannelDoorbell, RingsForRoomWhenSomethingIsPending) {
+  Pair pair(SmallestThat(WhenFull::kSpill));
+  for (uint64_t i = 0; i <= ChannelOptions::kMinSlots; ++i) {
+    ASSERT_TRUE(Send(*pair.left, i).ok());
+  }
+  ASSERT_TRUE(pair.left->ArmDoorbell());
+  ExpectNext(*pair.right, 0);
+  EXPECT_TRUE(IsReadable(pair.left->doorbell()));
+  EXPECT_TRUE(pair.left->Flushable());
+}
+
+TEST(ChannelDoorbell, IsReadableWhenThePeerIsGone) {
+  Pair pair;
+  ASSERT_TRUE(pair.right->ArmDoorbell());
+  pair.left.reset();
+  EXPECT_TRUE(IsReadable(pair.right->doorbell()));
+  pair.right->DrainDoorbell();
+  EXPECT_TRUE(pair.right->Readable());
 }
 
 }  // namespace

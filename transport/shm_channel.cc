@@ -149,7 +149,7 @@ absl::StatusOr<bool> ShmChannel::TryFlush() {
     if (!*sent) {
       return false;
     }
-    pending_bytes_ -= pending_.front()->builder().sizeInWords() * sizeof(capnp::word);
+    pending_bytes_ -= pending_.front()->SizeInWords() * sizeof(capnp::word);
     pending_.pop_front();
   }
   if (ending_ && !end_sent_) {
@@ -208,6 +208,7 @@ absl::StatusOr<std::optional<IncomingMessage>> ShmChannel::TryReceive() {
     return IncomingMessage(*body, options_.reader);
   }
   if (receiver_.ended()) {
+    link_->doorbell.Drain();  // so that publishing knows whether the peer is still there to read
     return receive_error_ = PeerClosed(peer());
   }
   if (gone) {

@@ -8,3 +8,7 @@ struct Blob {
   number @0 :UInt64;
   data @1 :Data;
 }
+
+struct Blobs {
+  blobs @0 :List(Blob);
+}
