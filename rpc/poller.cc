@@ -13,7 +13,7 @@ constexpr auto LONGEST_SPIN = std::chrono::milliseconds(1);
 
 }  // namespace
 
-Poller::Poller(kj::UnixEventPort& port): port(port), budget(ChannelOptions().spin), tasks(*this) {}
+Poller::Poller(kj::UnixEventPort& port): port(port), tasks(*this) {}
 
 Poller::~Poller() noexcept(false) {
   KJ_ASSERT(sources.empty(), "a Poller must outlive its channels") {
@@ -24,7 +24,7 @@ Poller::~Poller() noexcept(false) {
 void Poller::add(Source& source) {
   if (sources.empty()) {
     // All channels of a thread spin together; the first one's choice counts.
-    budget = SpinBudget(source.channel->options().spin);
+    budget = kj::heap<SpinBudget>(source.channel->options().spin);
   }
   sources.add(&source);
 }
@@ -57,7 +57,7 @@ void Poller::wait(Source& source) {
 void Poller::rung() {
   if (state == State::PARKED) {
     KJ_IF_MAYBE (since, waitingSince) {
-      budget.Slept(SpinBudget::Clock::now() - *since);
+      budget->Slept(SpinBudget::Clock::now() - *since);
     }
     unpark();
     scheduleLook();
@@ -75,10 +75,13 @@ void Poller::scheduleLook() {
 
 void Poller::lookAfterYield() {
   state = State::LOOKING;
-  handled = 0;
   // A timer that is due at once makes the event port look at everything, with no system call of
-  // ours.
-  tasks.add(port.getTimer().afterDelay(0 * kj::NANOSECONDS).then([this]() { look(); }));
+  // ours. Only then may messages be handled again, or the source that comes first takes all turns.
+  // What the event port found goes before the look, which may spin.
+  tasks.add(port.getTimer().afterDelay(0 * kj::NANOSECONDS).then([this]() {
+    handled = 0;
+    return kj::evalLast([this]() { look(); });
+  }));
 }
 
 void Poller::look() {
@@ -89,7 +92,7 @@ void Poller::look() {
   spin();
   if (anyReady()) {
     serveReady();
-  } else if (budgetLeft() > SpinBudget::Clock::duration::zero()) {
+  } else if (SpinBudget::Clock::now() < spinUntil) {
     lookAfterYield();
   } else {
     park();
@@ -101,19 +104,20 @@ void Poller::spin() {
     return;
   }
   if (waitingSince == nullptr) {
-    waitingSince = SpinBudget::Clock::now();
+    beginWait();
   }
-  if (SpinUntil(std::min<SpinBudget::Clock::duration>(budgetLeft(), LONGEST_SPIN),
-                [this]() { return anyReady(); })) {
-    budget.SpinWon();
+  if (SpinUntil(
+          std::min<SpinBudget::Clock::duration>(spinUntil - SpinBudget::Clock::now(), LONGEST_SPIN),
+          [this]() { return anyReady(); })) {
+    budget->SpinWon();
   }
 }
 
-SpinBudget::Clock::duration Poller::budgetLeft() {
-  if (recent != nullptr && recent->channel->SharesCpu()) {
-    return SpinBudget::Clock::duration::zero();
-  }
-  return KJ_ASSERT_NONNULL(waitingSince) + budget.Next() - SpinBudget::Clock::now();
+void Poller::beginWait() {
+  const auto now = SpinBudget::Clock::now();
+  waitingSince = now;
+  spinUntil = now + budget->Begin(recent == nullptr ? SpinBudget::Peer::kAwake
+                                                    : recent->channel->PeerAtWait());
 }
 
 void Poller::serveReady() {

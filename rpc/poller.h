@@ -56,12 +56,13 @@ private:
   void unpark();
   bool anyWaiting();
   bool anyReady();
-  SpinBudget::Clock::duration budgetLeft();
+  void beginWait();
   void taskFailed(kj::Exception&& exception) override;
 
   kj::UnixEventPort& port;
-  SpinBudget budget;
+  kj::Own<SpinBudget> budget;                             // there as soon as a source is
   kj::Maybe<SpinBudget::Clock::time_point> waitingSince;  // nothing has come since then
+  SpinBudget::Clock::time_point spinUntil;                // and then this wait may sleep
   State state = State::IDLE;
   kj::Vector<Source*> sources;
   Source* recent = nullptr;  // the one that did something last

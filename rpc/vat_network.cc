@@ -186,6 +186,9 @@ kj::Promise<VatNetwork::MaybeIncoming> VatNetwork::receiveWhenReady() {
 }
 
 kj::Promise<void> VatNetwork::shutdown() {
+  KJ_IF_MAYBE (reason, failure) {
+    return kj::cp(*reason);  // what is queued is never delivered
+  }
   channel->End();
   const absl::Status flushed = channel->Flush(absl::ZeroDuration());
   if (!absl::IsDeadlineExceeded(flushed)) {

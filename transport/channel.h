@@ -13,6 +13,7 @@
 #include "shoal/transport/message.h"
 #include "shoal/transport/options.h"
 #include "shoal/transport/peer.h"
+#include "shoal/transport/spin_budget.h"
 
 namespace shoal {
 
@@ -104,9 +105,9 @@ class Channel {
   // Whether Flush() would get on with what is pending, or fail.
   virtual bool Flushable() = 0;
 
-  // Whether the peer's thread last ran on the CPU of the calling one, in which case spinning would
-  // keep it from running. Tells the peer as well where this thread is.
-  virtual bool SharesCpu() = 0;
+  // What a wait that begins now knows of the peer: how long to spin follows from it. Tells the peer
+  // as well on which CPU this thread is.
+  virtual SpinBudget::Peer PeerAtWait() = 0;
 
   // ---- any thread ----
 

@@ -15,17 +15,24 @@ class Deadline {
  public:
   using Clock = std::chrono::steady_clock;
 
+  // A negative timeout has passed, as zero has; one above 100 years never does.
   static Deadline After(absl::Duration timeout) {
-    return Deadline(timeout > kLongest ? Clock::time_point::max()
-                                       : Clock::now() + absl::ToChronoNanoseconds(timeout));
+    if (timeout > kLongest) {
+      return Deadline(Clock::time_point::max());
+    }
+    // Not below zero, where the difference to a later time could overflow.
+    return Deadline(Clock::now() +
+                    absl::ToChronoNanoseconds(std::max(timeout, absl::ZeroDuration())));
   }
 
   bool never() const { return at_ == Clock::time_point::max(); }
   bool passed() const { return !never() && Clock::now() >= at_; }
 
-  // What is left, from zero to `most`. A wait sleeps in pieces of at most `most` and looks again.
+  // What is left, at most `most` and at least zero. A wait sleeps in pieces of at most `most` and
+  // looks again.
   Clock::duration Left(Clock::duration most) const {
-    return never() ? most : std::clamp(at_ - Clock::now(), Clock::duration::zero(), most);
+    const Clock::duration left = never() ? most : std::min(at_ - Clock::now(), most);
+    return std::max(left, Clock::duration::zero());
   }
 
  private:

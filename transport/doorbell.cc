@@ -10,7 +10,8 @@
 namespace shoal {
 namespace {
 
-constexpr int kPacketsPerDrain = 64;
+constexpr int kBatch = 8;  // packets that one system call takes
+constexpr int kBatchesPerDrain = 8;
 constexpr auto kLongestSleep = std::chrono::hours(1);
 
 }  // namespace
@@ -32,23 +33,34 @@ void Doorbell::Drain() {
 }
 
 void Doorbell::DrainSocket() {
-  for (int i = 0; i < kPacketsPerDrain; ++i) {
-    std::byte packet[1];
-    const ssize_t got = recv(socket_.get(), packet, sizeof(packet), MSG_DONTWAIT);
-    if (got > 0) {
-      rings_.fetch_add(1, std::memory_order_release);
-      continue;
+  for (int i = 0; i < kBatchesPerDrain; ++i) {
+    std::byte bytes[kBatch];
+    iovec buffers[kBatch];
+    mmsghdr packets[kBatch] = {};
+    for (int j = 0; j < kBatch; ++j) {
+      buffers[j] = {.iov_base = &bytes[j], .iov_len = 1};
+      packets[j].msg_hdr.msg_iov = &buffers[j];
+      packets[j].msg_hdr.msg_iovlen = 1;
     }
-    // A peer that left without reading our rings resets the connection, once, ahead of its own rings.
+    const int got = recvmmsg(socket_.get(), packets, kBatch, MSG_DONTWAIT, nullptr);
+    // A peer that left without reading our rings resets the connection, once, ahead of its own
+    // rings.
     if (got < 0 && (errno == EINTR || errno == ECONNRESET)) {
       continue;
     }
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
       return;
     }
-    // release: its partner is hung_up().
-    hung_up_.store(true, std::memory_order_release);
-    return;
+    // The end of the connection reads as packets without bytes.
+    if (got < 0 || packets[got - 1].msg_len == 0) {
+      // release: its partner is hung_up().
+      hung_up_.store(true, std::memory_order_release);
+      return;
+    }
+    rings_.fetch_add(got, std::memory_order_release);
+    if (got < kBatch) {
+      return;  // it was empty: no further call is needed to find out
+    }
   }
 }
 

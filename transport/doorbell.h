@@ -38,8 +38,8 @@ class Doorbell {
   uint64_t rings() const { return rings_.load(std::memory_order_acquire); }
 
   // True once the peer's end is closed, which is how its death looks, or once HangUp() was called.
-  // What the peer published before is still in the rings. Its partner is the store in DrainSocket(): the
-  // rings read after this load hold all that the peer ever published.
+  // What the peer published before is still in the rings. Its partner is the store in
+  // DrainSocket(): the rings read after this load hold all that the peer ever published.
   bool hung_up() const { return hung_up_.load(std::memory_order_acquire); }
 
   // Ends the connection; the peer sees it at once. The descriptor stays open until destruction,

@@ -79,23 +79,25 @@ absl::Status FragmentJoiner::Add(std::span<const uint64_t> words, const Peer& pe
 }
 
 absl::Status FragmentJoiner::Begin(const Peer& peer) {
-  table_complete_ = true;
-  total_ = 0;
-  filled_ = 0;
+  uint64_t total = 0;
   for (uint64_t i = 0; i < segment_count(); ++i) {
-    total_ += segment_words(i);
+    total += segment_words(i);
   }
-  if (total_ > max_words_) {
-    return CorruptPeer(peer, "the size in words of a message in fragments", total_,
+  if (total > max_words_) {
+    Abandon();
+    return CorruptPeer(peer, "the size in words of a message in fragments", total,
                        absl::StrCat("at most ChannelOptions::max_message_words, ", max_words_));
   }
   // Left uninitialised, so that a peer that announces much and sends little costs only addresses.
-  words_.reset(new (std::nothrow) capnp::word[total_]);
+  words_.reset(new (std::nothrow) capnp::word[total]);
   if (words_ == nullptr) {
-    return absl::ResourceExhaustedError(absl::StrCat("no memory for a message of ", total_,
+    Abandon();
+    return absl::ResourceExhaustedError(absl::StrCat("no memory for a message of ", total,
                                                      " words from ", peer.Describe(),
                                                      "; lower ChannelOptions::max_message_words"));
   }
+  table_complete_ = true;
+  total_ = total;
   return absl::OkStatus();
 }
 

@@ -23,7 +23,7 @@ using Segments = kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>>;
 // Cuts. Keeps its place between calls, because the ring may fill up at any slot.
 class FragmentCutter {
  public:
-  // Begins a message. The segments must stay as they are until done().
+  // Begins a message, of at least one segment. The segments must stay as they are until done().
   explicit FragmentCutter(Segments segments);
 
   // Nothing is left.

@@ -1,6 +1,7 @@
 // What the two halves of a channel and each of its messages share.
 #pragma once
 
+#include <atomic>
 #include <memory>
 
 #include "shoal/transport/block_arena.h"
@@ -27,6 +28,10 @@ struct Link {
   Outbox own;
   const PeerOutbox theirs;
   const Peer peer;
+
+  // True from a ring that the peer needed until its next message: a hint for how long to spin.
+  // relaxed.
+  std::atomic<bool> rang_peer = false;
 
   Doorbell doorbell;                // any thread
   ReceiptWriter receipts;           // any thread

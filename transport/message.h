@@ -38,7 +38,7 @@ class OutgoingMessage {
   capnp::Orphanage orphanage() { return builder().getOrphanage(); }
 
   // What has been built so far, all segments together.
-  uint64_t SizeInWords() { return builder().sizeInWords(); }
+  uint64_t SizeInWords() { return body_->SizeInWords(); }
 
   // A second handle, to read the message after it was published. It must not be changed then, and
   // its memory is not used again until all handles are gone.

@@ -22,6 +22,17 @@ absl::Status OutOfRange(const Range& range) {
                                                  range.highest));
 }
 
+absl::Status NotAPowerOfTwo(const char* option, uint64_t value) {
+  return absl::InvalidArgumentError(absl::StrCat("ChannelOptions::", option, " is ", value,
+                                                 "; it must be a power of two"));
+}
+
+absl::Status Negative(const char* option, absl::Duration value) {
+  return absl::InvalidArgumentError(absl::StrCat("ChannelOptions::", option, " is ",
+                                                 absl::FormatDuration(value),
+                                                 "; it must not be negative"));
+}
+
 }  // namespace
 
 absl::Status Validate(const ChannelOptions& options) {
@@ -36,10 +47,11 @@ absl::Status Validate(const ChannelOptions& options) {
       return OutOfRange(range);
     }
   }
-  if (!std::has_single_bit(options.slots) || !std::has_single_bit(options.loans)) {
-    return absl::InvalidArgumentError(absl::StrCat("ChannelOptions::slots (", options.slots,
-                                                   ") and ::loans (", options.loans,
-                                                   ") must be powers of two"));
+  if (!std::has_single_bit(options.slots)) {
+    return NotAPowerOfTwo("slots", options.slots);
+  }
+  if (!std::has_single_bit(options.loans)) {
+    return NotAPowerOfTwo("loans", options.loans);
   }
   const size_t page = sysconf(_SC_PAGESIZE);
   if (options.slab_bytes % page != 0) {
@@ -47,9 +59,11 @@ absl::Status Validate(const ChannelOptions& options) {
         absl::StrCat("ChannelOptions::slab_bytes is ", options.slab_bytes,
                      "; it must be a multiple of the page size, ", page));
   }
-  if (options.spin < absl::ZeroDuration() || options.connect_timeout < absl::ZeroDuration()) {
-    return absl::InvalidArgumentError(
-        "ChannelOptions::spin and ::connect_timeout must not be negative");
+  if (options.spin < absl::ZeroDuration()) {
+    return Negative("spin", options.spin);
+  }
+  if (options.connect_timeout < absl::ZeroDuration()) {
+    return Negative("connect_timeout", options.connect_timeout);
   }
   return absl::OkStatus();
 }

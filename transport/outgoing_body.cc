@@ -26,6 +26,14 @@ void OutgoingBody::Begin(std::shared_ptr<Link> link, uint32_t hint_words) {
   builder_.emplace(*this);
 }
 
+uint64_t OutgoingBody::SizeInWords() {
+  uint64_t words = 0;
+  for (const auto& segment : segments()) {
+    words += segment.size();
+  }
+  return words;
+}
+
 HeldBlock* OutgoingBody::BlockOf(const capnp::word* begin) {
   const auto found = std::find_if(blocks_.begin(), blocks_.end(),
                                   [=](const HeldBlock& held) { return held.begin == begin; });

@@ -37,6 +37,10 @@ class OutgoingBody {
   // further.
   Segments segments() { return builder_->getSegmentsForOutput(); }
 
+  // The size in words, all segments together. Unlike the builder's own sizeInWords(), also of a
+  // message in which nothing has been built yet.
+  uint64_t SizeInWords();
+
   // Whether `segment` is the scratch.
   bool InScratch(const kj::ArrayPtr<const capnp::word>& segment) const {
     return segment.begin() == reinterpret_cast<const capnp::word*>(scratch_);

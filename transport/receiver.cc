@@ -66,7 +66,19 @@ absl::Status Receiver::Check(const SlotHeader& header) const {
   return absl::OkStatus();
 }
 
+absl::Status Receiver::CheckSize(uint64_t words) const {
+  if (words <= max_message_words_) {
+    return absl::OkStatus();
+  }
+  return CorruptPeer(
+      link_->peer, "a message's size in words", words,
+      absl::StrCat("at most ChannelOptions::max_message_words, ", max_message_words_));
+}
+
 absl::StatusOr<IncomingBody*> Receiver::TakeMessage(const SlotHeader& header) {
+  if (absl::Status size = CheckSize(header.inline_words); !size.ok()) {
+    return size;
+  }
   IncomingBody* body = NewBody();
   auto release = absl::MakeCleanup([body] { body->Release(); });
   uint64_t total_words = header.inline_words;
@@ -98,10 +110,8 @@ absl::Status Receiver::AddBlock(const BlockDescriptor& block, uint64_t& total_wo
         block.offset_words, "inside a slab of this connection");
   }
   total_words += block.words;
-  if (total_words > max_message_words_) {
-    return CorruptPeer(
-        link_->peer, "a message's size in words", total_words,
-        absl::StrCat("at most ChannelOptions::max_message_words, ", max_message_words_));
+  if (absl::Status size = CheckSize(total_words); !size.ok()) {
+    return size;
   }
   if (borrowed_ - link_->receipts.written() >= link_->receipts.count()) {
     return CorruptPeer(link_->peer, "blocks lent at a time", link_->receipts.count() + 1,
@@ -143,6 +153,9 @@ IncomingBody* Receiver::NewBody() {
 
 void Receiver::Consume(uint32_t slots) {
   ring_.Advance(slots);
+  if (link_->rang_peer.load(std::memory_order_relaxed)) {
+    link_->rang_peer.store(false, std::memory_order_relaxed);
+  }
   // At every message, before control goes back to the application, which may not come again for
   // long. seq_cst: one half of the writer's sleep for room, see parked_flag.h; its partner is the
   // load in Sender::HasRoom. It also releases the slots: all loads from them come before.

@@ -38,6 +38,7 @@ class Receiver {
   absl::StatusOr<IncomingBody*> TakeMessage(const SlotHeader& header);
   absl::StatusOr<IncomingBody*> TakeFragment(const SlotHeader& header);
   absl::Status Check(const SlotHeader& header) const;
+  absl::Status CheckSize(uint64_t words) const;
   absl::Status AddBlock(const BlockDescriptor& block, uint64_t& total_words, IncomingBody& body);
   IncomingBody* NewBody();
   void Consume(uint32_t slots);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 
@@ -11,17 +12,25 @@ Sender::Sender(std::shared_ptr<Link> link)
     : link_(std::move(link)), ring_(link_->own.slots(), link_->own.shape().slots) {}
 
 BodyRef Sender::Claim(uint32_t hint_words) {
-  OutgoingBody* body = link_->outgoing.Take();
-  if (body == nullptr) {
-    body = new OutgoingBody;
+  TakeBackBodies();
+  if (idle_bodies_.empty()) {
+    idle_bodies_.push_back(std::make_unique<OutgoingBody>());
   }
-  for (const HeldBlock& held : body->blocks()) {
-    link_->arena.Drop(held);
-  }
-  body->blocks().clear();
+  OutgoingBody* body = idle_bodies_.back().release();
+  idle_bodies_.pop_back();
   ring_.Prefetch();
   body->Begin(link_, hint_words);
   return BodyRef(body);
+}
+
+void Sender::TakeBackBodies() {
+  while (OutgoingBody* body = link_->outgoing.Take()) {
+    idle_bodies_.emplace_back(body);
+    for (const HeldBlock& held : body->blocks()) {
+      link_->arena.Drop(held);
+    }
+    body->blocks().clear();
+  }
 }
 
 absl::StatusOr<bool> Sender::Offer(OutgoingBody& body) {
@@ -62,8 +71,10 @@ absl::StatusOr<bool> Sender::OfferBlocks(OutgoingBody& body, Segments segments) 
   if (absl::Status collected = arena.Collect(link_->peer); !collected.ok()) {
     return collected;
   }
+  constexpr size_t kMostBlocks = std::numeric_limits<decltype(SlotHeader::blocks)>::max();
   const uint64_t slots_needed = (inline_words.size() + 2 * in_blocks.size()) / Slot::kWords + 1;
-  if (slots_needed > MaxSlotsPerMessage(ring_.count()) || in_blocks.size() > arena.free_loans()) {
+  if (slots_needed > MaxSlotsPerMessage(ring_.count()) || in_blocks.size() > kMostBlocks ||
+      in_blocks.size() > arena.free_loans()) {
     return OfferFragments(body);
   }
   const absl::StatusOr<bool> room =
@@ -87,6 +98,7 @@ absl::StatusOr<bool> Sender::OfferBlocks(OutgoingBody& body, Segments segments) 
 }
 
 bool Sender::MoveToBlocks(OutgoingBody& body, Segments in_blocks) {
+  const size_t held_before = body.blocks().size();
   for (const auto& segment : in_blocks) {
     if (body.BlockOf(segment.begin()) != nullptr) {
       continue;
@@ -94,12 +106,18 @@ bool Sender::MoveToBlocks(OutgoingBody& body, Segments in_blocks) {
     const auto words = static_cast<uint32_t>(segment.size());
     std::optional<HeldBlock> block = link_->arena.Claim(words);
     if (!block) {
+      // What was copied would be out of date if the message is abandoned, changed and offered anew.
+      for (size_t i = held_before; i < body.blocks().size(); ++i) {
+        link_->arena.Drop(body.blocks()[i]);
+      }
+      body.blocks().erase(body.blocks().begin() + held_before, body.blocks().end());
       return false;
     }
     std::memcpy(static_cast<void*>(link_->arena.At(block->block)), segment.begin(),
                 words * sizeof(capnp::word));
     copied_words_ += words;
     block->begin = segment.begin();
+    block->used_words = words;
     body.Hold(*block);
   }
   return true;
@@ -157,13 +175,15 @@ absl::StatusOr<bool> Sender::HasRoom(uint32_t slots) {
 }
 
 bool Sender::RoomCame() {
-  // seq_cst as in HasRoom, which checks the value before it is used.
+  // seq_cst as in HasRoom, which says what is wrong with a value that cannot be.
   const uint64_t consumed = link_->theirs.control().consumed.value.load(std::memory_order_seq_cst);
-  return ring_.published() + wanted_slots_ - consumed <= ring_.count() || consumed < consumed_;
+  const bool checks = consumed >= consumed_ && consumed <= ring_.published();
+  return !checks || ring_.published() + wanted_slots_ - consumed <= ring_.count();
 }
 
 void Sender::RingIfParked() {
   if (link_->parked_peer.MustRing()) {
+    link_->rang_peer.store(true, std::memory_order_relaxed);
     link_->doorbell.Ring();
   }
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "absl/container/inlined_vector.h"
 #include "absl/status/statusor.h"
@@ -44,6 +45,9 @@ class Sender {
   uint64_t copied_words() const { return copied_words_; }
 
  private:
+  // Takes the messages that were let go since, on any thread, and drops their blocks.
+  void TakeBackBodies();
+
   absl::StatusOr<bool> HasRoom(uint32_t slots);
   absl::StatusOr<bool> OfferBlocks(OutgoingBody& body, Segments segments);
   absl::StatusOr<bool> OfferFragments(OutgoingBody& body);
@@ -52,10 +56,11 @@ class Sender {
 
   const std::shared_ptr<Link> link_;
   SlotWriter ring_;
-  uint64_t consumed_ = 0;                 // as last loaded and checked
-  uint32_t wanted_slots_ = 0;             // what the last offer lacked room for
-  std::optional<FragmentCutter> cutter_;  // the message that went in part
-  bool abandoned_ = false;                // the peer must be told to forget fragments
+  std::vector<std::unique_ptr<OutgoingBody>> idle_bodies_;  // to be used again; they hold nothing
+  uint64_t consumed_ = 0;                                   // as last loaded and checked
+  uint32_t wanted_slots_ = 0;                               // what the last offer lacked room for
+  std::optional<FragmentCutter> cutter_;                    // the message that went in part
+  bool abandoned_ = false;  // the peer must be told to forget fragments
   uint64_t messages_ = 0;
   uint64_t copied_words_ = 0;
 };

@@ -248,7 +248,7 @@ template <typename Ready>
 void ShmChannel::Await(ParkedFlag& flag, SpinBudget& budget, const Deadline& deadline,
                        Ready ready) {
   const auto begin = SpinBudget::Clock::now();
-  const auto spin = SharesCpu() ? SpinBudget::Clock::duration::zero() : budget.Next();
+  const auto spin = budget.Begin(PeerAtWait());
   Doorbell& doorbell = link_->doorbell;
   while (!doorbell.hung_up() && !deadline.passed()) {
     const auto left = deadline.Left(spin - (SpinBudget::Clock::now() - begin));
@@ -274,14 +274,18 @@ void ShmChannel::Await(ParkedFlag& flag, SpinBudget& budget, const Deadline& dea
   budget.Slept(SpinBudget::Clock::now() - begin);
 }
 
-bool ShmChannel::SharesCpu() {
-  // relaxed: a hint. A stale one costs one spin too many or too few.
+SpinBudget::Peer ShmChannel::PeerAtWait() {
+  // relaxed: hints. A stale one costs one spin too many or too few.
   const uint64_t cpu = static_cast<uint64_t>(sched_getcpu()) + 1;
   std::atomic<uint64_t>& own = link_->own.control().cpu.value;
   if (own.load(std::memory_order_relaxed) != cpu) {
     own.store(cpu, std::memory_order_relaxed);
   }
-  return link_->theirs.control().cpu.value.load(std::memory_order_relaxed) == cpu;
+  if (link_->theirs.control().cpu.value.load(std::memory_order_relaxed) == cpu) {
+    return SpinBudget::Peer::kOnThisCpu;
+  }
+  return link_->rang_peer.load(std::memory_order_relaxed) ? SpinBudget::Peer::kRung
+                                                          : SpinBudget::Peer::kAwake;
 }
 
 bool ShmChannel::ArmForMessage() {

@@ -43,7 +43,7 @@ class ShmChannel final : public Channel {
   void DrainDoorbell() override { link_->doorbell.Drain(); }
   bool Flushable() override;
 
-  bool SharesCpu() override;
+  SpinBudget::Peer PeerAtWait() override;
 
   const Peer& peer() const override { return link_->peer; }
   const ChannelOptions& options() const override { return options_; }

@@ -39,11 +39,13 @@ absl::StatusOr<std::optional<ServerHandshake>> ShmListener::AcceptHandshake() {
 absl::StatusOr<std::unique_ptr<Channel>> ShmListener::Accept(absl::Duration timeout) {
   const Deadline deadline = Deadline::After(timeout);
   while (true) {
-    if (absl::Status accepted = AcceptAll(); !accepted.ok()) {
-      return accepted;
-    }
+    const absl::Status accepted = AcceptAll();
+    // Also when that failed: clients that said nothing may be what holds all descriptors.
     if (std::unique_ptr<Channel> channel = FinishOne()) {
       return channel;
+    }
+    if (!accepted.ok()) {
+      return accepted;
     }
     if (deadline.passed()) {
       return absl::DeadlineExceededError(absl::StrCat("no client connected to ", address_.text(),

@@ -11,27 +11,55 @@ namespace shoal {
 // Adapts to what the waits of the past took. Sleeping costs the sleeper about 20 us of CPU and its
 // peer a wake-up of 25 us to 50 us (measured on a two-core virtual machine), so a wait that ends
 // within the limit is best spun through; one that lasts several times longer is best slept through
-// from its beginning, as a server's is whose requests come far apart. One thread at a time.
+// from its beginning, as a server's is whose requests come far apart.
+//
+// Two sides that sleep can keep each other asleep: each one's wait lasts as long as the other's
+// wake-up, which may be more than the limit. Two things end that. A wait for a peer that has just
+// been rung may spin several times the limit; and of the waits that would sleep at once, one in
+// eight spins all the same, to find out whether the peer is awake by now.
+//
+// One thread at a time.
 class SpinBudget {
  public:
   using Clock = std::chrono::steady_clock;
 
+  // What is known of the peer when a wait begins.
+  enum class Peer {
+    kAwake,      // or nothing
+    kRung,       // it slept, has been rung, and has not answered yet
+    kOnThisCpu,  // where it cannot run while this side spins
+  };
+
   // `limit` is ChannelOptions::spin: zero never spins, infinite never sleeps.
   explicit SpinBudget(absl::Duration limit);
+  SpinBudget(const SpinBudget&) = delete;
+  SpinBudget& operator=(const SpinBudget&) = delete;
 
-  // What the wait that begins now may spin.
-  Clock::duration Next() const;
+  // A wait begins: what it may spin.
+  Clock::duration Begin(Peer peer);
 
-  // The wait ended while it was spinning.
-  void SpinWon() { average_ -= average_ / 4; }
+  // It ended while it was spinning.
+  void SpinWon();
 
-  // The wait ended after a sleep, `waited` after it began.
+  // It ended after a sleep, `waited` after it began.
   void Slept(Clock::duration waited);
 
  private:
-  Clock::duration limit_;
-  Clock::duration cold_;        // an average above this sleeps at once
-  Clock::duration average_{0};  // of recent waits, each counted as at most 4 x cold_
+  struct Waits {
+    Clock::duration limit;
+    int sleeps_per_trial;
+    Clock::duration average{0};  // of recent ones, each counted as at most 8 x limit
+    int sleeps = 0;              // at once, since the last trial
+
+    Clock::duration cold() const { return 2 * limit; }  // an average above this sleeps at once
+    Clock::duration SleepAtOnceOrTry();
+  };
+
+  bool endless_;
+  Waits awake_;
+  Waits rung_;
+  Waits on_this_cpu_;
+  Waits* current_ = nullptr;  // those of the wait that began last
 };
 
 // Tells the CPU that this is a wait, which frees the core's other thread and the memory pipeline.
