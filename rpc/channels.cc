@@ -1,5 +1,9 @@
 #include "shoal/rpc/channels.h"
 
+#include <algorithm>
+#include <string>
+
+#include "absl/strings/str_cat.h"
 #include "kj/debug.h"
 #include "kj/timer.h"
 #include "shoal/rpc/exception.h"
@@ -12,8 +16,11 @@ namespace {
 
 constexpr auto OBSERVE_READ = kj::UnixEventPort::FdObserver::Flags::OBSERVE_READ;
 
+constexpr absl::Duration LONGEST_DELAY = absl::Hours(24 * 365 * 100);
+// Stands for ever: more, added to a time, does not fit KJ's 64 bits of nanoseconds.
+
 kj::Duration toKj(absl::Duration duration) {
-  return absl::ToInt64Nanoseconds(duration) * kj::NANOSECONDS;
+  return absl::ToInt64Nanoseconds(std::min(duration, LONGEST_DELAY)) * kj::NANOSECONDS;
 }
 
 template <typename T>
@@ -54,10 +61,18 @@ private:
 
 template <typename Handshake>
 kj::Promise<kj::Own<Channel>> finish(kj::UnixEventPort& port, Handshake handshake,
-                                     absl::Duration timeout) {
+                                     absl::Duration timeout, std::string silence) {
+  // `silence` says what the peer has failed to do when the time is over.
   auto greeting = kj::heap<Greeting<Handshake>>(port, kj::mv(handshake));
   auto promise = kj::evalNow([&]() { return greeting->finish(); });
-  return port.getTimer().timeoutAfter(toKj(timeout), promise.attach(kj::mv(greeting)));
+  auto tooLate = port.getTimer()
+                     .afterDelay(toKj(timeout))
+                     .then([timeout, silence = kj::mv(silence)]() -> kj::Own<Channel> {
+                       kj::throwFatalException(SHOAL_EXCEPTION(absl::DeadlineExceededError(
+                           absl::StrCat(silence, " within ", absl::FormatDuration(timeout),
+                                        ", ChannelOptions::connect_timeout"))));
+                     });
+  return promise.attach(kj::mv(greeting)).exclusiveJoin(kj::mv(tooLate));
 }
 
 class Dialling {
@@ -76,7 +91,8 @@ public:
     if (!handshake.ok() && absl::IsUnavailable(handshake.status()) && timer.now() < giveUp) {
       return timer.afterDelay(toKj(RetryDelay(++attempts))).then([this]() { return dial(); });
     }
-    return finish(port, unwrap(kj::mv(handshake)), options.connect_timeout);
+    return finish(port, unwrap(kj::mv(handshake)), options.connect_timeout,
+                  absl::StrCat("the server at ", address.text(), " did not answer"));
   }
 
 private:
@@ -125,7 +141,8 @@ struct ChannelReceiver::Impl final: private kj::TaskSet::ErrorHandler {
       if (!handshake) {
         return readable.then([this]() { return acceptLoop(); });
       }
-      clients.add(finish(port, *kj::mv(handshake), listener->options().connect_timeout)
+      clients.add(finish(port, *kj::mv(handshake), listener->options().connect_timeout,
+                         absl::StrCat("a client of ", listener->address(), " did not greet"))
                       .then([this](kj::Own<Channel> channel) { accepted(kj::mv(channel)); }));
     }
   }

@@ -1,6 +1,7 @@
 #include "shoal/rpc/client.h"
 
 #include "capnp/rpc.h"
+#include "kj/debug.h"
 #include "shoal/rpc/channels.h"
 #include "shoal/rpc/context.h"
 #include "shoal/rpc/vat.h"
@@ -50,20 +51,26 @@ private:
 struct RpcClient::Impl {
   Impl(kj::Own<RpcContext> contextParam, kj::Promise<Vat> connecting)
       : context(kj::mv(contextParam)),
-        setup(
-            connecting.then([this](Vat vat) { session = kj::heap<Session>(kj::mv(vat)); }).fork()) {
-  }
+        setup(canceler
+                  .wrap(connecting.then(
+                      [this](Vat vat) { session = kj::heap<Session>(kj::mv(vat)); }))
+                  .fork()) {}
+
+  ~Impl() noexcept(false) { canceler.cancel(KJ_EXCEPTION(DISCONNECTED, "the RpcClient is gone")); }
 
   template <typename Get>
   capnp::Capability::Client whenConnected(Get get) {
     KJ_IF_MAYBE (ready, session) {
       return get(**ready);
     }
-    return setup.addBranch().then(
-        [this, get = kj::mv(get)]() mutable { return get(*KJ_ASSERT_NONNULL(session)); });
+    return canceler.wrap(setup.addBranch().then(
+        [this, get = kj::mv(get)]() mutable { return get(*KJ_ASSERT_NONNULL(session)); }));
   }
 
   kj::Own<RpcContext> context;
+  kj::Canceler canceler;
+  // Of what refers to this object: a capability that was asked for may outlive it.
+
   kj::Maybe<kj::Own<Session>> session;
   kj::ForkedPromise<void> setup;
 };

@@ -18,7 +18,7 @@ struct RpcServer::Impl final: private capnp::SturdyRefRestorer<capnp::AnyPointer
   // The restorer gives the main interface to who names nothing, which is what bootstrapping is, and
   // an exported capability to who names it.
 
-  Impl(capnp::Capability::Client mainInterface, capnp::ReaderOptions readerOpts)
+  Impl(kj::Maybe<capnp::Capability::Client> mainInterface, capnp::ReaderOptions readerOpts)
       : mainInterface(kj::mv(mainInterface)),
         readerOpts(readerOpts),
         context(RpcContext::getThreadLocal()),
@@ -43,6 +43,18 @@ struct RpcServer::Impl final: private capnp::SturdyRefRestorer<capnp::AnyPointer
             .getNetwork()
             .parseAddress(address, defaultPort)
             .then([this](kj::Own<kj::NetworkAddress> parsed) { return listen(parsed->listen()); }));
+  }
+
+  void listen(struct sockaddr* bindAddress, uint addrSize) {
+    auto address = context->getIoProvider().getNetwork().getSockaddr(bindAddress, addrSize);
+    tasks.add(listen(address->listen()));
+  }
+
+  void listen(int socketFd, uint itsPort) {
+    auto receiver = context->getLowLevelIoProvider().wrapListenSocketFd(socketFd);
+    portFulfiller->fulfill(kj::mv(itsPort));
+    auto& reference = *receiver;
+    tasks.add(acceptFrom(reference).attach(kj::mv(receiver)));
   }
 
   kj::Promise<void> listen(kj::Own<kj::ConnectionReceiver> receiver) {
@@ -75,7 +87,7 @@ struct RpcServer::Impl final: private capnp::SturdyRefRestorer<capnp::AnyPointer
 
   capnp::Capability::Client restore(capnp::AnyPointer::Reader objectId) override {
     if (objectId.isNull()) {
-      return mainInterface;
+      return KJ_REQUIRE_NONNULL(mainInterface, "the server has no main interface");
     }
     auto name = objectId.getAs<capnp::Text>();
     auto found = exports.find(name);
@@ -99,7 +111,7 @@ struct RpcServer::Impl final: private capnp::SturdyRefRestorer<capnp::AnyPointer
     capnp::Capability::Client cap;
   };
 
-  capnp::Capability::Client mainInterface;
+  kj::Maybe<capnp::Capability::Client> mainInterface;
   const capnp::ReaderOptions readerOpts;
   kj::Own<RpcContext> context;
   std::map<kj::StringPtr, Export> exports;  // keyed by the name in the value
@@ -117,26 +129,29 @@ RpcServer::RpcServer(capnp::Capability::Client mainInterface, kj::StringPtr bind
 RpcServer::RpcServer(capnp::Capability::Client mainInterface, struct sockaddr* bindAddress,
                      uint addrSize, capnp::ReaderOptions readerOpts)
     : impl(kj::heap<Impl>(kj::mv(mainInterface), readerOpts)) {
-  auto address = impl->context->getIoProvider().getNetwork().getSockaddr(bindAddress, addrSize);
-  impl->tasks.add(impl->listen(address->listen()));
+  impl->listen(bindAddress, addrSize);
 }
 
 RpcServer::RpcServer(capnp::Capability::Client mainInterface, int socketFd, uint port,
                      capnp::ReaderOptions readerOpts)
     : impl(kj::heap<Impl>(kj::mv(mainInterface), readerOpts)) {
-  auto receiver = impl->context->getLowLevelIoProvider().wrapListenSocketFd(socketFd);
-  impl->portFulfiller->fulfill(kj::cp(port));
-  impl->tasks.add(impl->acceptFrom(*receiver).attach(kj::mv(receiver)));
+  impl->listen(socketFd, port);
 }
 
 RpcServer::RpcServer(kj::StringPtr bindAddress, uint defaultPort, capnp::ReaderOptions readerOpts)
-    : RpcServer(capnp::Capability::Client(nullptr), bindAddress, defaultPort, readerOpts) {}
+    : impl(kj::heap<Impl>(nullptr, readerOpts)) {
+  impl->listen(bindAddress, defaultPort, ChannelOptions());
+}
 
 RpcServer::RpcServer(struct sockaddr* bindAddress, uint addrSize, capnp::ReaderOptions readerOpts)
-    : RpcServer(capnp::Capability::Client(nullptr), bindAddress, addrSize, readerOpts) {}
+    : impl(kj::heap<Impl>(nullptr, readerOpts)) {
+  impl->listen(bindAddress, addrSize);
+}
 
 RpcServer::RpcServer(int socketFd, uint port, capnp::ReaderOptions readerOpts)
-    : RpcServer(capnp::Capability::Client(nullptr), socketFd, port, readerOpts) {}
+    : impl(kj::heap<Impl>(nullptr, readerOpts)) {
+  impl->listen(socketFd, port);
+}
 
 RpcServer::~RpcServer() noexcept(false) {}
 

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 
@@ -51,13 +52,15 @@ void Doorbell::DrainSocket() {
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
       return;
     }
-    // The end of the connection reads as packets without bytes.
-    if (got < 0 || packets[got - 1].msg_len == 0) {
+    // The end of the connection reads as packets without bytes, behind the last ring.
+    const auto rings = std::count_if(packets, packets + std::max(got, 0),
+                                     [](const mmsghdr& packet) { return packet.msg_len > 0; });
+    rings_.fetch_add(rings, std::memory_order_release);
+    if (rings < got || got < 0) {
       // release: its partner is hung_up().
       hung_up_.store(true, std::memory_order_release);
       return;
     }
-    rings_.fetch_add(got, std::memory_order_release);
     if (got < kBatch) {
       return;  // it was empty: no further call is needed to find out
     }

@@ -137,7 +137,12 @@ absl::StatusOr<Hello> ParseGreeting(Packet& packet, const Peer& peer) {
         "the peer at ", peer.Describe(), " speaks version ", greeting.getVersion(),
         " of the protocol, this side version ", kProtocolVersion, "; update the older of the two"));
   }
-  if (!greeting.isHello() || packet.fds.size() != kRegions) {
+  if (!greeting.isHello()) {
+    return absl::DataLossError(absl::StrCat("the peer at ", peer.Describe(), " sent a greeting of ",
+                                            "kind ", static_cast<uint16_t>(greeting.which()),
+                                            ", which is neither a hello nor a refusal"));
+  }
+  if (packet.fds.size() != kRegions) {
     return absl::DataLossError(absl::StrCat("the peer at ", peer.Describe(), " sent ",
                                             packet.fds.size(), " regions in its greeting; ",
                                             kRegions, " belong there"));

@@ -23,8 +23,8 @@ absl::Status OutOfRange(const Range& range) {
 }
 
 absl::Status NotAPowerOfTwo(const char* option, uint64_t value) {
-  return absl::InvalidArgumentError(absl::StrCat("ChannelOptions::", option, " is ", value,
-                                                 "; it must be a power of two"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("ChannelOptions::", option, " is ", value, "; it must be a power of two"));
 }
 
 absl::Status Negative(const char* option, absl::Duration value) {

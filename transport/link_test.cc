@@ -1,0 +1,92 @@
+#include "shoal/transport/link.h"
+
+#include <poll.h>
+
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "gtest/gtest.h"
+#include "shoal/transport/incoming_body.h"
+#include "shoal/transport/link_pair.h"
+#include "shoal/transport/outgoing_body.h"
+#include "shoal/transport/test_status.h"
+
+namespace shoal {
+namespace {
+
+bool HasRung(const Link& link) {
+  pollfd socket = {.fd = link.doorbell.fd(), .events = POLLIN, .revents = 0};
+  return poll(&socket, 1, 0) == 1;
+}
+
+TEST(Link, RingsItsPeer) {
+  const LinkPair links = MakeLinkPair();
+  EXPECT_FALSE(HasRung(*links.right));
+  links.left->doorbell.Ring();
+  EXPECT_TRUE(HasRung(*links.right));
+  EXPECT_FALSE(HasRung(*links.left));
+}
+
+TEST(Link, KnowsWhetherItsPeerIsParked) {
+  const LinkPair links = MakeLinkPair();
+  EXPECT_FALSE(links.left->parked_peer.MustRing());
+  ParkedFlag(&links.right->own.control().parked.value).Raise();
+  EXPECT_FALSE(links.left->starved_peer.MustRing());
+  EXPECT_TRUE(links.left->parked_peer.MustRing());
+}
+
+TEST(Link, KnowsWhetherItsPeerIsStarved) {
+  const LinkPair links = MakeLinkPair();
+  ParkedFlag(&links.right->own.control().starved.value).Raise();
+  EXPECT_FALSE(links.left->parked_peer.MustRing());
+  EXPECT_TRUE(links.left->starved_peer.MustRing());
+}
+
+TEST(Link, TakesBackWhatItsPeerHasReceiptsFor) {
+  const LinkPair links = MakeLinkPair();
+  BlockArena& arena = links.left->arena;
+  const HeldBlock held = arena.Claim(100).value();
+  const BlockDescriptor lent = arena.Lend(held);
+  arena.Drop(held);
+  ASSERT_EQ(arena.lent_blocks(), 1u);
+  links.right->receipts.Write(lent.loan);
+  EXPECT_THAT(arena.Collect(links.left->peer), Succeeds());
+  EXPECT_EQ(arena.lent_blocks(), 0u);
+  EXPECT_EQ(arena.claimed_blocks(), 0u);
+}
+
+TEST(Link, HasAsManyLoansAsItsPeerHasReceipts) {
+  const LinkPair links = MakeLinkPair();
+  EXPECT_EQ(links.left->arena.free_loans(), kSmallShape.receipts);
+}
+
+TEST(Link, ClaimsUpToTheWholeSlab) {
+  const LinkPair links = MakeLinkPair();
+  EXPECT_TRUE(links.left->arena.Claim(kSmallSlabWords).has_value());
+  EXPECT_FALSE(links.left->arena.Claim(1).has_value());
+}
+
+TEST(Link, LendsBlocksThatItsPeerFinds) {
+  const LinkPair links = MakeLinkPair();
+  BlockArena& arena = links.left->arena;
+  HeldBlock held = arena.Claim(100).value();
+  *reinterpret_cast<uint64_t*>(arena.At(held.block)) = 42;
+  arena.Trim(held, 100);
+  const auto found = links.right->theirs.Find(arena.Lend(held));
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->size(), 100u);
+  EXPECT_EQ(*reinterpret_cast<const uint64_t*>(found->data()), 42u);
+}
+
+TEST(Link, DeletesTheBodiesThatWereGivenBack) {
+  LinkPair links = MakeLinkPair();
+  const std::weak_ptr<Link> link = links.left;
+  links.left->outgoing.Give(new OutgoingBody);
+  links.left->incoming.Give(new IncomingBody);
+  links.left.reset();
+  EXPECT_TRUE(link.expired());
+}
+
+}  // namespace
+}  // namespace shoal

@@ -1,0 +1,241 @@
+#include "shoal/transport/shm_listener.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <memory>
+#include <optional>
+#include <random>
+#include <span>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "gtest/gtest.h"
+#include "shoal/transport/packet.h"
+#include "shoal/transport/shm_connect.h"
+#include "shoal/transport/socket.h"
+#include "shoal/transport/test_process.h"
+#include "shoal/transport/test_status.h"
+
+namespace shoal {
+namespace {
+
+constexpr absl::StatusCode kAlreadyExists = absl::StatusCode::kAlreadyExists;
+constexpr absl::StatusCode kDeadlineExceeded = absl::StatusCode::kDeadlineExceeded;
+constexpr absl::StatusCode kInvalidArgument = absl::StatusCode::kInvalidArgument;
+constexpr absl::StatusCode kUnavailable = absl::StatusCode::kUnavailable;
+
+// How long a test that has failed lasts.
+constexpr absl::Duration kPatience = absl::Seconds(20);
+
+ChannelOptions SmallOptions() {
+  return {.slots = 16, .loans = 16, .slab_bytes = 64 << 10, .connect_timeout = kPatience};
+}
+
+ChannelOptions ImpatientOptions() {
+  ChannelOptions options = SmallOptions();
+  options.connect_timeout = absl::ZeroDuration();
+  return options;
+}
+
+// Process ids are no distinction: tests in different pid namespaces share the names.
+Address FreshAddress() {
+  std::random_device random;
+  return Address::Parse("shm:test/" + std::to_string(random()) + std::to_string(random())).value();
+}
+
+class ShmListenerTest : public testing::Test {
+ protected:
+  void ListenWith(const ChannelOptions& options) {
+    listener_.reset();
+    listener_ = ShmListener::Listen(address_, options).value();
+  }
+
+  // A client that has greeted.
+  ClientHandshake Greeted() { return TryConnect(address_, SmallOptions()).value(); }
+
+  // A client that says nothing.
+  UniqueFd Silent() { return DialOnce(address_.socket_name()).value(); }
+
+  // The channel of a client that has greeted.
+  absl::StatusOr<std::unique_ptr<Channel>> AcceptNow() {
+    return listener_->Accept(absl::ZeroDuration());
+  }
+
+  const Address address_ = FreshAddress();
+  std::unique_ptr<ShmListener> listener_;
+
+ private:
+  void SetUp() override { ListenWith(SmallOptions()); }
+};
+
+TEST_F(ShmListenerTest, AcceptsAClient) {
+  ClientHandshake client = Greeted();
+  EXPECT_THAT(AcceptNow(), Succeeds());
+  EXPECT_NE(client.Finish().value(), nullptr);
+}
+
+TEST_F(ShmListenerTest, KnowsItsAddressAsTheUserWroteIt) {
+  EXPECT_EQ(listener_->address(), address_.text());
+}
+
+TEST_F(ShmListenerTest, AcceptsClientsInTheOrderInWhichTheyGreeted) {
+  ClientHandshake first = Greeted();
+  ClientHandshake second = Greeted();
+  const auto accepted = AcceptNow();
+  ASSERT_THAT(accepted, Succeeds());
+  EXPECT_NE(first.Finish().value(), nullptr);
+  EXPECT_EQ(second.Finish().value(), nullptr);
+  EXPECT_THAT(AcceptNow(), Succeeds());
+  EXPECT_NE(second.Finish().value(), nullptr);
+}
+
+TEST_F(ShmListenerTest, GivesUpAtItsDeadlineAndSaysWhere) {
+  EXPECT_THAT(AcceptNow(), Fails(kDeadlineExceeded, "no client connected to " + address_.text()));
+  EXPECT_THAT(listener_->Accept(absl::Milliseconds(1)), Fails(kDeadlineExceeded, "within 1ms"));
+}
+
+TEST_F(ShmListenerTest, WaitsForAClient) {
+  std::jthread client(
+      [this] { EXPECT_THAT(Connect(address_.text(), SmallOptions()), Succeeds()); });
+  EXPECT_THAT(listener_->Accept(kPatience), Succeeds());
+}
+
+TEST_F(ShmListenerTest, LetsNobodyWaitForASilentClient) {
+  const UniqueFd silent = Silent();
+  ClientHandshake client = Greeted();
+  EXPECT_THAT(AcceptNow(), Succeeds());
+  EXPECT_NE(client.Finish().value(), nullptr);
+}
+
+TEST_F(ShmListenerTest, DropsAClientThatStaysSilent) {
+  ListenWith(ImpatientOptions());
+  const UniqueFd silent = Silent();
+  EXPECT_THAT(AcceptNow(), Fails(kDeadlineExceeded, ""));
+  EXPECT_THAT(ReceivePacket(silent.get(), 1, 0), Fails(kUnavailable, ""));
+}
+
+TEST_F(ShmListenerTest, KeepsAClientThatIsSilentUntilItsTimeIsOver) {
+  const UniqueFd silent = Silent();
+  EXPECT_THAT(AcceptNow(), Fails(kDeadlineExceeded, ""));
+  EXPECT_FALSE(ReceivePacket(silent.get(), 1, 0).value().has_value());
+}
+
+TEST_F(ShmListenerTest, WakesToDropASilentClientWhileItWaitsForOthers) {
+  ChannelOptions options = SmallOptions();
+  options.connect_timeout = absl::Milliseconds(1);
+  ListenWith(options);
+  const UniqueFd silent = Silent();
+  std::jthread next([this, &silent] {
+    EXPECT_THAT(WaitReadable(silent.get(), absl::Now() + kPatience), Succeeds());
+    EXPECT_THAT(Connect(address_.text(), SmallOptions()), Succeeds());
+  });
+  EXPECT_THAT(listener_->Accept(kPatience), Succeeds());
+}
+
+TEST_F(ShmListenerTest, AcceptsAClientBehindMoreSilentOnesThanItHasDescriptorsFor) {
+  ListenWith(ImpatientOptions());
+  std::vector<UniqueFd> silent;
+  for (int i = 0; i < 20; ++i) {
+    silent.push_back(Silent());
+  }
+  ClientHandshake client = Greeted();
+  const LoweredLimit limit(RLIMIT_NOFILE, OpenDescriptors() + 8);
+  int attempts = 0;
+  while (!AcceptNow().ok() && attempts < 10) {
+    ++attempts;
+  }
+  EXPECT_LT(attempts, 10);
+}
+
+TEST_F(ShmListenerTest, LeavesAForeignClientBehind) {
+  const UniqueFd foreign = Silent();
+  constexpr std::string_view kText = "GET / HTTP/1.1";
+  ASSERT_THAT(SendPacket(foreign.get(), std::as_bytes(std::span(kText)), {}), Succeeds());
+  ClientHandshake client = Greeted();
+  EXPECT_THAT(AcceptNow(), Succeeds());
+  EXPECT_NE(client.Finish().value(), nullptr);
+  EXPECT_TRUE(ReceivePacket(foreign.get(), 4096, 0).value().has_value()) << "it was told why";
+  EXPECT_THAT(ReceivePacket(foreign.get(), 4096, 0), Fails(kUnavailable, ""));
+}
+
+TEST_F(ShmListenerTest, ForgetsAClientThatWentAway) {
+  Silent();
+  Greeted();
+  const size_t before = OpenDescriptors();
+  EXPECT_THAT(AcceptNow(), Fails(kDeadlineExceeded, ""));
+  EXPECT_EQ(OpenDescriptors(), before);
+}
+
+TEST_F(ShmListenerTest, AcceptsAThousandClientsThatLeaveAtOnce) {
+  const size_t before = OpenDescriptors();
+  std::jthread clients([this] {
+    for (int i = 0; i < 1000; ++i) {
+      ASSERT_THAT(Connect(address_.text(), SmallOptions()), Succeeds());
+    }
+  });
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_THAT(listener_->Accept(kPatience), Succeeds());
+  }
+  clients.join();
+  EXPECT_EQ(OpenDescriptors(), before);
+}
+
+TEST_F(ShmListenerTest, AcceptsManyClientsThatComeAtOnce) {
+  std::vector<ClientHandshake> clients;
+  for (int i = 0; i < 100; ++i) {
+    clients.push_back(Greeted());
+  }
+  std::vector<std::unique_ptr<Channel>> channels;
+  for (int i = 0; i < 100; ++i) {
+    channels.push_back(AcceptNow().value());
+  }
+  for (ClientHandshake& client : clients) {
+    EXPECT_NE(client.Finish().value(), nullptr);
+  }
+  EXPECT_THAT(AcceptNow(), Fails(kDeadlineExceeded, ""));
+}
+
+TEST_F(ShmListenerTest, KeepsItsAddressFromASecondListener) {
+  EXPECT_THAT(ShmListener::Listen(address_, SmallOptions()),
+              Fails(kAlreadyExists, "is already served by pid " + std::to_string(getpid())));
+}
+
+TEST_F(ShmListenerTest, IsNotDisturbedByASecondListener) {
+  ASSERT_THAT(ShmListener::Listen(address_, SmallOptions()), Fails(kAlreadyExists, ""));
+  ClientHandshake client = Greeted();
+  EXPECT_THAT(AcceptNow(), Succeeds());
+}
+
+TEST_F(ShmListenerTest, LeavesItsAddressToTheNext) {
+  listener_.reset();
+  EXPECT_THAT(ShmListener::Listen(address_, SmallOptions()), Succeeds());
+}
+
+TEST_F(ShmListenerTest, HandsOutHandshakesToEventLoops) {
+  EXPECT_FALSE(listener_->AcceptHandshake().value().has_value());
+  ClientHandshake client = Greeted();
+  EXPECT_THAT(WaitReadable(listener_->fd(), absl::InfinitePast()), Succeeds());
+  absl::StatusOr<std::optional<ServerHandshake>> handshake = listener_->AcceptHandshake();
+  ASSERT_THAT(handshake, Succeeds());
+  ASSERT_TRUE(handshake->has_value());
+  EXPECT_NE((*handshake)->Finish().value(), nullptr);
+  EXPECT_NE(client.Finish().value(), nullptr);
+}
+
+TEST(Listen, RefusesOtherKindsOfAddresses) {
+  EXPECT_THAT(Listen("unix:/tmp/somewhere"), Fails(kInvalidArgument, "unix:/tmp/somewhere"));
+  EXPECT_THAT(Listen("localhost:80"), Fails(kInvalidArgument, "localhost:80"));
+}
+
+TEST(Listen, RefusesOptionsThatAreNotAllowed) {
+  EXPECT_THAT(Listen("shm:test", {.slots = 3}), Fails(kInvalidArgument, "slots is 3"));
+}
+
+}  // namespace
+}  // namespace shoal
