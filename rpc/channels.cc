@@ -16,6 +16,8 @@ namespace {
 
 constexpr auto OBSERVE_READ = kj::UnixEventPort::FdObserver::Flags::OBSERVE_READ;
 
+constexpr auto DELAY_WHEN_EXHAUSTED = 50 * kj::MILLISECONDS;
+
 constexpr absl::Duration LONGEST_DELAY = absl::Hours(24 * 365 * 100);
 // Stands for ever: more, added to a time, does not fit KJ's 64 bits of nanoseconds.
 
@@ -137,7 +139,15 @@ struct ChannelReceiver::Impl final: private kj::TaskSet::ErrorHandler {
   kj::Promise<void> acceptLoop() {
     auto readable = observer.whenBecomesReadable();
     while (true) {
-      auto handshake = unwrap(listener->AcceptHandshake());
+      auto accepting = listener->AcceptHandshake();
+      if (absl::IsResourceExhausted(accepting.status())) {
+        // Descriptors come back when clients leave, or were silent for too long.
+        KJ_LOG(WARNING, "no client can be accepted for now", accepting.status().ToString().c_str());
+        return port.getTimer().afterDelay(DELAY_WHEN_EXHAUSTED).then([this]() {
+          return acceptLoop();
+        });
+      }
+      auto handshake = unwrap(kj::mv(accepting));
       if (!handshake) {
         return readable.then([this]() { return acceptLoop(); });
       }

@@ -1,5 +1,6 @@
 #include "shoal/rpc/channels.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -85,6 +86,20 @@ TEST_F(ChannelsTest, AClientAndAServerExchangeMessages) {
   EXPECT_EQ(KJ_ASSERT_NONNULL(tryReceive(*accepted[0])), 1);
   publish(*accepted[0], 2);
   EXPECT_EQ(KJ_ASSERT_NONNULL(tryReceive(*client)), 2);
+}
+
+TEST_F(ChannelsTest, AServerThatRunsOutOfDescriptorsAcceptsAgainWhenThereAreSome) {
+  listen();
+  auto client = connect();  // it has dialled and greeted when this returns
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  io.waitScope.poll();
+  EXPECT_EQ(accepted.size(), 0);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  client.wait(io.waitScope);
+  EXPECT_EQ(accepted.size(), 1);
 }
 
 TEST_F(ChannelsTest, AClientWaitsForItsServerToCome) {

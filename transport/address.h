@@ -26,14 +26,15 @@ struct SocketName {
 
 // An address of one of these forms:
 //
-//   shm:NAME        a channel over shared memory. NAME is any text, compared byte by byte; it is
-//   this user's own shm:NAME@USER   the same name of another user: a user name, or a number, which
-//   is a user id. The last '@' counts,
-//                   so who wants one in his NAME adds @USER
-//   shm:/PATH       a channel over shared memory through a socket file, as it is needed between
-//   containers unix:PATH       Cap'n Proto's stream over a Unix socket HOST:PORT       Cap'n
-//   Proto's stream over TCP; *:PORT and [IPV6]:PORT too. The port can be left out where there is
-//                   a default one
+//   shm:NAME       a channel over shared memory, of this user's; any text, compared byte by byte
+//   shm:NAME@USER  the same of another user, who is a user name, or a number and then a user id
+//   shm:/PATH      a channel over shared memory that is met through a socket file, as between
+//                  containers
+//   unix:PATH      Cap'n Proto's stream over a Unix socket
+//   HOST:PORT      Cap'n Proto's stream over TCP; *:PORT and [IPV6]:PORT too
+//
+// The last '@' counts, so who wants one in his NAME adds @USER. The PORT can be left out where
+// there is a default one.
 //
 // A value: copied freely, read from any thread.
 class Address {
