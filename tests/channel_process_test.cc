@@ -96,6 +96,7 @@ TEST(ChannelProcess, ReusesBlocksOnlyWhenThePeerHasReleasedThem) {
 TEST(ChannelProcess, EndsInPeaceWhenTheClientDropsTheChannel) {
   PeerProcess peer("echo");
   ASSERT_TRUE(Send(*peer.channel, 1, 8).ok());
+  ExpectNext(*peer.channel, 1, 8);
   peer.channel.reset();
   EXPECT_EQ(peer.process.Wait(), 0);
 }
