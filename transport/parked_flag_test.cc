@@ -81,7 +81,7 @@ TEST(RingOnce, ObeysAnyValueThatThePeerWrites) {
 }
 
 TEST(RingOnce, LetsOneOfTwoThreadsRing) {
-  constexpr uint64_t kSleeps = 30'000;
+  constexpr uint64_t kSleeps = 100'000;
   Flag flag;
   std::atomic<uint64_t> sleeps = 0;  // that the other thread may look at
   std::atomic<uint64_t> looked = 0;  // sleeps that it has looked at

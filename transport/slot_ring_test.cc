@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <bit>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <numeric>
@@ -13,6 +14,7 @@
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "shoal/transport/deadline.h"
+#include "shoal/transport/spin_budget.h"
 
 namespace shoal {
 namespace {
@@ -302,11 +304,13 @@ TEST(SlotRing, ShowsAnotherThreadOnlyWholeMessages) {
       [&](std::stop_token stop) { PublishAll(std::move(stop), ring.writer, consumed, kMessages); });
   const Deadline lost = Deadline::After(absl::Seconds(60));
   for (uint32_t i = 0; i < kMessages; ++i) {
-    std::optional<SlotHeader> header;
-    while (!(header = ring.reader.Next())) {
+    // Spins, to look while the message is being written; yields, as the writer may have no CPU.
+    while (!SpinUntil(std::chrono::microseconds(20), [&] { return ring.reader.Ready(); })) {
       ASSERT_FALSE(lost.passed()) << "message " << i << " does not appear";
       std::this_thread::yield();
     }
+    const std::optional<SlotHeader> header = ring.reader.Next();
+    ASSERT_TRUE(header) << "message " << i;
     ASSERT_TRUE(ring.reader.InSequence(*header)) << "message " << i;
     ASSERT_EQ(header->kind, SlotKind::kMessage) << "message " << i;
     const std::vector<uint64_t> expected = Payload(Words(i % 32, i), Blocks(i % 111, i));
