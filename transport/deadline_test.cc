@@ -56,6 +56,7 @@ TEST(Deadline, IsNeverAboveAHundredYears) {
 
 TEST(Deadline, LeavesWhatIsLeftWhenThatIsLessThanAsked) {
   const Deadline deadline = Deadline::After(absl::Hours(1));
+  EXPECT_FALSE(deadline.passed());
   const Deadline::Clock::duration left = deadline.Left(hours(2));
   EXPECT_GT(left, kNothing);
   EXPECT_LE(left, hours(1));
