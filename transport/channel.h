@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,6 +29,8 @@ struct ChannelStats {
   uint64_t sleeps = 0;          // waits that ended in a sleep
   uint32_t blocks_claimed = 0;  // of this side's outbox, whoever has them now
   uint32_t blocks_lent = 0;     // those that the peer has not given back
+  uint32_t slabs = 0;           // of this side's outbox
+  uint64_t slabs_bytes = 0;     // all of them together
 };
 
 // One thread may build and publish while another receives; messages may be dropped on any. All
@@ -54,6 +57,16 @@ class Channel {
   virtual absl::Status Publish(OutgoingMessage&& message,
                                absl::Duration timeout = absl::InfiniteDuration()) = 0;
 
+  // Publishes `messages` in their order, each as Publish() does, and wakes the peer once for all of
+  // them. After an error those that were published are empty (see has_value()), the others as they
+  // were.
+  virtual absl::Status PublishBatch(std::span<OutgoingMessage> messages,
+                                    absl::Duration timeout = absl::InfiniteDuration()) = 0;
+
+  // Wakes the peer without a message: see TakeNotice(). Never blocks, and is never lost, but
+  // several may be seen as one. kUnimplemented over a socket, whose stream has no place for it.
+  virtual absl::Status Notify() = 0;
+
   // Delivers what is pending under WhenFull::kSpill: all of it before `timeout`, or
   // kDeadlineExceeded.
   virtual absl::Status Flush(absl::Duration timeout) = 0;
@@ -68,7 +81,8 @@ class Channel {
 
   // ---- the receiving thread ----
 
-  // The next message. kDeadlineExceeded when none came before `timeout`.
+  // The next message. kDeadlineExceeded when none came before `timeout`, kCancelled when the peer
+  // called Notify() and all that it had published before has been received.
   virtual absl::StatusOr<IncomingMessage> Receive(
       absl::Duration timeout = absl::InfiniteDuration()) = 0;
 
@@ -76,7 +90,14 @@ class Channel {
   virtual absl::StatusOr<std::optional<IncomingMessage>> TryReceive() = 0;
 
   // Whether TryReceive() has something to say.
-  virtual bool Readable() const = 0;
+  virtual bool Readable() = 0;
+
+  // Whether the peer has called Notify() since the last time that this, or Receive() with
+  // kCancelled, said so.
+  virtual bool TakeNotice() = 0;
+
+  // The same, and leaves it untaken.
+  virtual bool HasNotice() const = 0;
 
   // True when the peer ended the channel by its own will, false when it died or still lives.
   virtual bool ended_by_peer() const = 0;
@@ -93,8 +114,10 @@ class Channel {
   // Asks to be rung for room for what is pending. False when there is room already.
   virtual bool ArmForRoom() = 0;
 
-  // Both, as far as there is something to wait for.
-  bool ArmDoorbell() { return ArmForMessage() && (pending_messages() == 0 || ArmForRoom()); }
+  // Both, as far as there is something to wait for; and a notice is waited for as well.
+  bool ArmDoorbell() {
+    return ArmForMessage() && !HasNotice() && (pending_messages() == 0 || ArmForRoom());
+  }
 
   // Takes that back, once awake.
   virtual void DisarmDoorbell() = 0;
@@ -111,6 +134,11 @@ class Channel {
 
   // ---- any thread ----
 
+  // Gives slabs that have been idle for ChannelOptions::slab_idle_time back to the system, and
+  // returns how long it will be until the next one can be, for an event loop's timer. All waits of
+  // the channel do this by themselves.
+  virtual absl::Duration Trim() = 0;
+
   virtual const Peer& peer() const = 0;
   virtual const ChannelOptions& options() const = 0;
   virtual ChannelStats stats() const = 0;
@@ -126,22 +154,32 @@ class Listener {
   virtual absl::StatusOr<std::unique_ptr<Channel>> Accept(
       absl::Duration timeout = absl::InfiniteDuration()) = 0;
 
-  // As the user wrote it.
+  // As the user wrote it; with the port that the system chose, if the user wrote 0.
   virtual const std::string& address() const = 0;
+
+  // For event loops: readable when Accept() with no timeout may have a client.
+  virtual int doorbell() const = 0;
 };
 
-// A listener on `shm:NAME` or `shm:/path`. kAlreadyExists: a live server has the address.
+// A listener on any address of address.h. kAlreadyExists: a live server has the address.
 // kInvalidArgument: the address or an option is not allowed.
 absl::StatusOr<std::unique_ptr<Listener>> Listen(std::string_view address,
                                                  const ChannelOptions& options = {});
 
-// A channel to the server at `shm:NAME`, `shm:NAME@USER` or `shm:/path`. A server that is not there
+// A channel to the server at any address of address.h. A server that is not there
 // yet is waited for until ChannelOptions::connect_timeout: kUnavailable if it did not come,
 // kDeadlineExceeded if it came and did not answer. kPermissionDenied: the server's user id is not
 // the one that the address says, or it does not want this one's. kInvalidArgument: another kind of
 // program listens there. kFailedPrecondition: it speaks another version of the protocol.
 absl::StatusOr<std::unique_ptr<Channel>> Connect(std::string_view address,
                                                  const ChannelOptions& options = {});
+
+// Waits until one of `channels` has a message, a notice or an end for its receiver, and returns its
+// index; looks at channels[first] first and goes round from there, so that `first` one behind the
+// last result gives each its turn. kDeadlineExceeded when none has before `timeout`. The calling
+// thread is the receiving thread of all of them, and no other thread publishes on them.
+absl::StatusOr<size_t> WaitAny(std::span<Channel* const> channels,
+                               absl::Duration timeout = absl::InfiniteDuration(), size_t first = 0);
 
 // Two connected channels of this process, as socketpair() makes two sockets.
 absl::StatusOr<std::pair<std::unique_ptr<Channel>, std::unique_ptr<Channel>>> ChannelPair(

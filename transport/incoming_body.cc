@@ -9,6 +9,10 @@ void IncomingBody::Release() {
   segments.clear();
   joined.reset();
   const std::shared_ptr<Link> owner = std::move(link);
+  if (owner == nullptr) {
+    delete this;
+    return;
+  }
   for (const uint32_t loan : loans) {
     owner->receipts.Write(loan);
   }

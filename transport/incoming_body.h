@@ -26,13 +26,14 @@ class IncomingBody {
   void Open(const capnp::ReaderOptions& options) { reader_.emplace(*this, options); }
   capnp::MessageReader& reader() { return *reader_; }
 
-  // Ends the message: the blocks go back to the peer, and this body to the link.
+  // Ends the message: the blocks go back to the peer, and this body to the link. Without a link it
+  // deletes itself.
   void Release();
 
   // The size in words, all segments together.
   uint64_t SizeInWords() const;
 
-  // Filled by Receiver.
+  // Filled by Receiver, or, without a link, with segments that lie in `joined`.
   std::shared_ptr<Link> link;
   alignas(capnp::word) uint64_t inline_words[Slot::kWords];
   absl::InlinedVector<kj::ArrayPtr<const capnp::word>, 4> segments;

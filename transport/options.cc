@@ -41,6 +41,9 @@ absl::Status Validate(const ChannelOptions& options) {
            Range{"slots", options.slots, O::kMinSlots, O::kMaxSlots},
            Range{"loans", options.loans, O::kMinLoans, O::kMaxLoans},
            Range{"slab_bytes", options.slab_bytes, O::kMinSlabBytes, O::kMaxSlabBytes},
+           Range{"max_slabs_bytes", options.max_slabs_bytes, options.slab_bytes, O::kMaxSlabsBytes},
+           Range{"max_peer_slabs_bytes", options.max_peer_slabs_bytes, O::kMinSlabBytes,
+                 O::kMaxSlabsBytes},
            Range{"max_message_words", options.max_message_words, 1, O::kMaxMessageWords},
        }) {
     if (range.value < range.lowest || range.value > range.highest) {
@@ -61,6 +64,9 @@ absl::Status Validate(const ChannelOptions& options) {
   }
   if (options.spin < absl::ZeroDuration()) {
     return Negative("spin", options.spin);
+  }
+  if (options.slab_idle_time < absl::ZeroDuration()) {
+    return Negative("slab_idle_time", options.slab_idle_time);
   }
   if (options.connect_timeout < absl::ZeroDuration()) {
     return Negative("connect_timeout", options.connect_timeout);

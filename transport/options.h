@@ -1,8 +1,12 @@
 // What a user may choose for a channel.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -17,6 +21,15 @@ enum class WhenFull {
   kSpill,  // keeps the message in this process and delivers it in order as room comes
 };
 
+// How messages of the peer are read.
+enum class Trust {
+  kPeer,  // where the peer built them. A peer that changes a message while it is being read can
+          // make Cap'n Proto's reader look at other memory of this process: for peers trusted with
+          // it
+  kNone,  // from a private copy, made before anything of it is looked at, as if it came over a
+          // socket. The peer has its block back at once
+};
+
 // Each side chooses for the outbox that it writes; the two sides need not agree. A value outside
 // its range is refused with kInvalidArgument when the channel is made, never adjusted in silence.
 struct ChannelOptions {
@@ -26,6 +39,7 @@ struct ChannelOptions {
   static constexpr uint32_t kMaxLoans = 1u << 16;
   static constexpr size_t kMinSlabBytes = size_t{64} << 10;
   static constexpr size_t kMaxSlabBytes = size_t{16} << 30;
+  static constexpr uint64_t kMaxSlabsBytes = uint64_t{1} << 40;
   static constexpr uint64_t kMaxMessageWords = uint64_t{1} << 29;
 
   // Slots of 256 bytes in the ring: how many small messages may wait to be read. A power of two.
@@ -35,9 +49,40 @@ struct ChannelOptions {
   // has lent so many sends what comes next in fragments, which are copied.
   uint32_t loans = 1024;
 
-  // Bytes of shared memory for messages above 31 words, allocated when the channel is made. A
-  // multiple of the page size.
+  // Bytes of shared memory for messages above 31 words, allocated when the channel is made. More
+  // slabs, of this size or of what a message needs, are added when they are wanted. A multiple of
+  // the page size.
   size_t slab_bytes = size_t{8} << 20;
+
+  // Bytes of all slabs of this side together, at least slab_bytes. What finds no room in them is
+  // built on the heap, and sent in fragments if there is still none when its turn comes.
+  uint64_t max_slabs_bytes = uint64_t{1} << 30;
+
+  // Bytes of all slabs of the peer's together that this side maps. The peer is told, and keeps to
+  // it.
+  uint64_t max_peer_slabs_bytes = uint64_t{1} << 30;
+
+  // A slab beyond the first in which no message has been for so long is given back to the system.
+  absl::Duration slab_idle_time = absl::Seconds(1);
+
+  // Bytes of such slabs that are kept for that time; what is more is given back at once.
+  uint64_t max_idle_slabs_bytes = uint64_t{256} << 20;
+
+  // Takes slabs from the system's huge pages, and accepts the peer's that are. Needs slab_bytes to
+  // be a multiple of the huge page size; where the system has none free, normal pages serve, and
+  // ChannelStats::huge_page_bytes says so.
+  bool huge_pages = false;
+
+  // Touches every page of the control region and the first slab, on both sides, when the channel is
+  // made, which the first messages would pay for otherwise: up to 3 us for 4 KiB.
+  bool prefault = false;
+
+  // Empty: kPeer for a peer with this process's user id, kNone for any other.
+  std::optional<Trust> trust = std::nullopt;
+
+  // User ids that the peer may have besides this process's own. A server with some lets all users
+  // connect to the file of `shm:/path`, and looks at who they are before anything else.
+  std::vector<uid_t> allowed_uids = {};
 
   // The largest message that is sent or accepted, in words of 8 bytes.
   uint64_t max_message_words = kMaxMessageWords;

@@ -34,7 +34,8 @@ TEST(ChannelOptions, AllowTheLowestOfEach) {
 TEST(ChannelOptions, AllowTheHighestOfEach) {
   EXPECT_EQ(Validate({.slots = O::kMaxSlots}), absl::OkStatus());
   EXPECT_EQ(Validate({.loans = O::kMaxLoans}), absl::OkStatus());
-  EXPECT_EQ(Validate({.slab_bytes = O::kMaxSlabBytes}), absl::OkStatus());
+  EXPECT_EQ(Validate({.slab_bytes = O::kMaxSlabBytes, .max_slabs_bytes = O::kMaxSlabsBytes}),
+            absl::OkStatus());
   EXPECT_EQ(Validate({.max_message_words = O::kMaxMessageWords}), absl::OkStatus());
   EXPECT_EQ(Validate({.spin = absl::InfiniteDuration()}), absl::OkStatus());
   EXPECT_EQ(Validate({.max_pending_bytes = UINT64_MAX}), absl::OkStatus());

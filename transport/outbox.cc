@@ -27,8 +27,8 @@ const std::byte* Bytes(const Region& region) {
 }  // namespace
 
 absl::Status OutboxShape::Validate() const {
-  return shoal::Validate(
-      ChannelOptions{.slots = slots, .loans = receipts, .slab_bytes = slab_bytes});
+  return shoal::Validate(ChannelOptions{
+      .slots = slots, .loans = receipts, .slab_bytes = slab_bytes, .max_slabs_bytes = slab_bytes});
 }
 
 size_t OutboxShape::receipts_offset() const { return sizeof(Control); }

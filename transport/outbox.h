@@ -7,7 +7,8 @@
 //     |  256 | starved                   |        +-------------------------------------------+
 //     |  384 | consumed                  |
 //     |  512 | cpu                       |
-//     |  640 | receipts, 8 bytes each    |
+//     |  640 | notices                   |
+//     |  768 | receipts, 8 bytes each    |
 //     |      | slots, 256 bytes each     |
 //     +------+---------------------------+
 //
@@ -77,12 +78,14 @@ struct Control {
   SharedWord starved;   // ring me when you have consumed (ParkedFlag)
   SharedWord consumed;  // slots of the peer's ring that the owner has read and will not read again
   SharedWord cpu;       // the CPU that the owner last waited or published on, plus 1
+  SharedWord notices;   // how often the owner has called Notify()
 };
-static_assert(sizeof(Control) == 640);
+static_assert(sizeof(Control) == 768);
 static_assert(offsetof(Control, parked) == 128);
 static_assert(offsetof(Control, starved) == 256);
 static_assert(offsetof(Control, consumed) == 384);
 static_assert(offsetof(Control, cpu) == 512);
+static_assert(offsetof(Control, notices) == 640);
 
 // The owner's view. Its parts may be used by different threads, as the classes that use them say.
 class Outbox {

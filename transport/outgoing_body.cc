@@ -51,10 +51,10 @@ kj::ArrayPtr<capnp::word> OutgoingBody::Allocate(uint32_t minimum_words) {
     words = std::max(words, growth_words_);
     growth_words_ = std::min(2 * words, kLastGrowthWords);
   }
-  std::optional<HeldBlock> block = link_->arena.Claim(words);
+  std::optional<HeldBlock> block = ClaimBlock(words);
   if (!block && words > minimum_words) {
     words = minimum_words;
-    block = link_->arena.Claim(words);
+    block = ClaimBlock(words);
   }
   if (block) {
     Hold(*block);
@@ -64,6 +64,10 @@ kj::ArrayPtr<capnp::word> OutgoingBody::Allocate(uint32_t minimum_words) {
   KJ_REQUIRE(memory != nullptr, "no memory for a message segment", words);
   heap_.emplace_back(memory);
   return kj::arrayPtr(static_cast<capnp::word*>(memory), words);
+}
+
+std::optional<HeldBlock> OutgoingBody::ClaimBlock(uint32_t words) {
+  return link_ == nullptr ? std::nullopt : link_->arena.Claim(words);
 }
 
 void OutgoingBody::End() {
@@ -77,6 +81,10 @@ void OutgoingBody::End() {
   builder_.reset();
   heap_.clear();
   const std::shared_ptr<Link> link = std::move(link_);
+  if (link == nullptr) {
+    delete this;
+    return;
+  }
   link->outgoing.Give(this);
 }
 

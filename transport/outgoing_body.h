@@ -28,7 +28,8 @@ class OutgoingBody {
   OutgoingBody(const OutgoingBody&) = delete;
   OutgoingBody& operator=(const OutgoingBody&) = delete;
 
-  // Begins a message, with room for `hint_words` in its first segment.
+  // Begins a message, with room for `hint_words` in its first segment. Without a link all of it is
+  // built on the heap, and the body deletes itself when the message is let go.
   void Begin(std::shared_ptr<Link> link, uint32_t hint_words);
 
   capnp::MessageBuilder& builder() { return *builder_; }
@@ -78,6 +79,7 @@ class OutgoingBody {
   };
 
   kj::ArrayPtr<capnp::word> Allocate(uint32_t minimum_words);
+  std::optional<HeldBlock> ClaimBlock(uint32_t words);
   void End();
 
   std::atomic<uint32_t> references_ = 0;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "shoal/transport/fragments.h"
@@ -25,6 +26,11 @@ class Receiver {
   // Whether Take() would find something.
   bool Ready() const { return ring_.Ready() && !ended_; }
 
+  // Whether the peer has called Notify() since TakeNotice(). What it published before is in the
+  // ring by now. Any value that the peer may have stored will do.
+  bool HasNotice() const { return Notices() != notices_; }
+  bool TakeNotice() { return std::exchange(notices_, Notices()) != notices_; }
+
   // The peer said that nothing follows.
   bool ended() const { return ended_; }
 
@@ -35,6 +41,11 @@ class Receiver {
   uint64_t copied_words() const { return copied_words_; }
 
  private:
+  // seq_cst: a look as in parked_flag.h, whose partner is the store in Sender::Notify.
+  uint64_t Notices() const {
+    return link_->theirs.control().notices.value.load(std::memory_order_seq_cst);
+  }
+
   absl::StatusOr<IncomingBody*> TakeMessage(const SlotHeader& header);
   absl::StatusOr<IncomingBody*> TakeFragment(const SlotHeader& header);
   absl::Status Check(const SlotHeader& header) const;
@@ -48,6 +59,7 @@ class Receiver {
   SlotReader ring_;
   FragmentJoiner joiner_;
   uint64_t borrowed_ = 0;  // blocks received, over the life of the channel
+  uint64_t notices_ = 0;   // those that TakeNotice() has told of
   bool ended_ = false;
   uint64_t messages_ = 0;
   uint64_t copied_words_ = 0;

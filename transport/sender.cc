@@ -53,8 +53,7 @@ absl::StatusOr<bool> Sender::Offer(OutgoingBody& body) {
     }
     ring_.Publish(SlotKind::kMessage,
                   {reinterpret_cast<const uint64_t*>(segments[0].begin()), segments[0].size()});
-    ++messages_;
-    RingIfParked();
+    Published();
     return true;
   }
   return OfferBlocks(body, segments);
@@ -92,8 +91,7 @@ absl::StatusOr<bool> Sender::OfferBlocks(OutgoingBody& body, Segments segments) 
     descriptors.push_back(arena.Lend(held));
   }
   ring_.Publish(SlotKind::kMessage, inline_words, descriptors);
-  ++messages_;
-  RingIfParked();
+  Published();
   return true;
 }
 
@@ -130,7 +128,6 @@ absl::StatusOr<bool> Sender::OfferFragments(OutgoingBody& body) {
   while (!cutter_->done()) {
     const absl::StatusOr<bool> room = HasRoom(1);
     if (!room.ok() || !*room) {
-      RingIfParked();
       return room;
     }
     uint64_t words[Slot::kWords];
@@ -139,8 +136,7 @@ absl::StatusOr<bool> Sender::OfferFragments(OutgoingBody& body) {
     copied_words_ += taken;
   }
   cutter_.reset();
-  ++messages_;
-  RingIfParked();
+  Published();
   return true;
 }
 
@@ -158,6 +154,12 @@ absl::StatusOr<bool> Sender::OfferEnd() {
   return room;
 }
 
+void Sender::Notify() {
+  // seq_cst: a publish as in parked_flag.h, whose partner is the load in Receiver::HasNotice.
+  link_->own.control().notices.value.store(++notices_, std::memory_order_seq_cst);
+  RingIfParked();
+}
+
 absl::StatusOr<bool> Sender::HasRoom(uint32_t slots) {
   if (ring_.published() + slots <= consumed_ + ring_.count()) {
     return true;
@@ -171,7 +173,11 @@ absl::StatusOr<bool> Sender::HasRoom(uint32_t slots) {
   }
   consumed_ = consumed;
   wanted_slots_ = slots;
-  return ring_.published() + slots <= consumed_ + ring_.count();
+  if (ring_.published() + slots <= consumed_ + ring_.count()) {
+    return true;
+  }
+  RingIfParked();  // fragments and a batch, for which the peer has not been rung yet
+  return false;
 }
 
 bool Sender::RoomCame() {
@@ -179,6 +185,13 @@ bool Sender::RoomCame() {
   const uint64_t consumed = link_->theirs.control().consumed.value.load(std::memory_order_seq_cst);
   const bool checks = consumed >= consumed_ && consumed <= ring_.published();
   return !checks || ring_.published() + wanted_slots_ - consumed <= ring_.count();
+}
+
+void Sender::Published() {
+  ++messages_;
+  if (!quiet_) {
+    RingIfParked();
+  }
 }
 
 void Sender::RingIfParked() {

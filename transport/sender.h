@@ -35,6 +35,24 @@ class Sender {
   // Tells the peer that nothing follows, or returns false when there is no room to say so.
   absl::StatusOr<bool> OfferEnd();
 
+  // Wakes the peer if it sleeps, without a message.
+  void Notify();
+
+  // From construction to destruction, the peer is woken only when the ring has no room.
+  class Quiet {
+   public:
+    explicit Quiet(Sender& sender) : sender_(sender) { sender_.quiet_ = true; }
+    Quiet(const Quiet&) = delete;
+    Quiet& operator=(const Quiet&) = delete;
+    ~Quiet() {
+      sender_.quiet_ = false;
+      sender_.RingIfParked();
+    }
+
+   private:
+    Sender& sender_;
+  };
+
   // Whether the peer has made room since the last offer returned false.
   bool RoomCame();
 
@@ -52,6 +70,7 @@ class Sender {
   absl::StatusOr<bool> OfferBlocks(OutgoingBody& body, Segments segments);
   absl::StatusOr<bool> OfferFragments(OutgoingBody& body);
   bool MoveToBlocks(OutgoingBody& body, Segments in_blocks);
+  void Published();
   void RingIfParked();
 
   const std::shared_ptr<Link> link_;
@@ -59,8 +78,10 @@ class Sender {
   std::vector<std::unique_ptr<OutgoingBody>> idle_bodies_;  // to be used again; they hold nothing
   uint64_t consumed_ = 0;                                   // as last loaded and checked
   uint32_t wanted_slots_ = 0;                               // what the last offer lacked room for
-  std::optional<FragmentCutter> cutter_;                    // the message that went in part
-  bool abandoned_ = false;  // the peer must be told to forget fragments
+  uint64_t notices_ = 0;
+  bool quiet_ = false;
+  std::optional<FragmentCutter> cutter_;  // the message that went in part
+  bool abandoned_ = false;                // the peer must be told to forget fragments
   uint64_t messages_ = 0;
   uint64_t copied_words_ = 0;
 };

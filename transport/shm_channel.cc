@@ -59,31 +59,47 @@ absl::Status ShmChannel::CheckSendable(OutgoingMessage& message) const {
   return absl::OkStatus();
 }
 
-absl::Status ShmChannel::Publish(OutgoingMessage&& message, absl::Duration timeout) {
+absl::Status ShmChannel::Publish(OutgoingMessage&& message, absl::Duration duration) {
+  Timeout timeout(duration);
+  return PublishWithin(timeout, message);
+}
+
+absl::Status ShmChannel::PublishBatch(std::span<OutgoingMessage> messages,
+                                      absl::Duration duration) {
+  Timeout timeout(duration);
+  const Sender::Quiet quiet(sender_);
+  for (OutgoingMessage& message : messages) {
+    if (absl::Status published = PublishWithin(timeout, message); !published.ok()) {
+      return published;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ShmChannel::Notify() {
+  if (link_->doorbell.hung_up()) {
+    return PeerGone(peer());
+  }
+  sender_.Notify();
+  return absl::OkStatus();
+}
+
+absl::Status ShmChannel::PublishWithin(Timeout& timeout, OutgoingMessage& message) {
   if (absl::Status sendable = CheckSendable(message); !sendable.ok()) {
     return sendable;
   }
   if (options_.when_full == WhenFull::kSpill) {
-    return Spill(std::move(message));
+    return Spill(message);
   }
-  const absl::StatusOr<bool> sent = sender_.Offer(*message.body());
-  if (!sent.ok()) {
-    return SendFailed(sent.status());
-  }
-  if (!*sent) {
-    const bool block = options_.when_full == WhenFull::kBlock;
-    const absl::Status delivered =
-        Deliver(*message.body(), Deadline::After(block ? timeout : absl::ZeroDuration()));
-    if (!delivered.ok()) {
-      sender_.Abandon();
-      return delivered;
-    }
+  if (absl::Status delivered = Deliver(*message.body(), timeout); !delivered.ok()) {
+    sender_.Abandon();
+    return delivered;
   }
   message.Reset();
   return absl::OkStatus();
 }
 
-absl::Status ShmChannel::Deliver(OutgoingBody& body, const Deadline& deadline) {
+absl::Status ShmChannel::Deliver(OutgoingBody& body, Timeout& timeout) {
   while (true) {
     const absl::StatusOr<bool> sent = sender_.Offer(body);
     if (!sent.ok()) {
@@ -100,16 +116,16 @@ absl::Status ShmChannel::Deliver(OutgoingBody& body, const Deadline& deadline) {
           absl::StrCat("the ring to ", peer().Describe(), " is full; its peer must read, or raise ",
                        "ChannelOptions::slots above ", options_.slots));
     }
-    if (deadline.passed()) {
+    if (timeout.deadline().passed()) {
       return absl::DeadlineExceededError(
-          absl::StrCat("the ring to ", peer().Describe(),
-                       " is still full at the deadline; its peer does not read"));
+          absl::StrCat("the ring to ", peer().Describe(), " was still full after ",
+                       absl::FormatDuration(timeout.duration()), "; its peer does not read"));
     }
-    Await(starved_, room_budget_, deadline, [this] { return sender_.RoomCame(); });
+    Await(starved_, room_budget_, timeout.deadline(), [this] { return sender_.RoomCame(); });
   }
 }
 
-absl::Status ShmChannel::Spill(OutgoingMessage&& message) {
+absl::Status ShmChannel::Spill(OutgoingMessage& message) {
   const absl::StatusOr<bool> flushed = TryFlush();
   if (!flushed.ok()) {
     return flushed.status();
@@ -163,8 +179,8 @@ absl::StatusOr<bool> ShmChannel::TryFlush() {
   return true;
 }
 
-absl::Status ShmChannel::Flush(absl::Duration timeout) {
-  std::optional<Deadline> deadline;  // set at the first wait: most flushes find nothing to do
+absl::Status ShmChannel::Flush(absl::Duration duration) {
+  Timeout timeout(duration);
   while (true) {
     if (!send_error_.ok()) {
       return send_error_;
@@ -176,14 +192,11 @@ absl::Status ShmChannel::Flush(absl::Duration timeout) {
     if (link_->doorbell.hung_up()) {
       return PeerGone(peer());
     }
-    if (!deadline) {
-      deadline = Deadline::After(timeout);
-    }
-    if (deadline->passed()) {
+    if (timeout.deadline().passed()) {
       return absl::DeadlineExceededError(
           absl::StrCat(pending_bytes_, " bytes still wait for ", peer().Describe(), " to read"));
     }
-    Await(starved_, room_budget_, *deadline, [this] { return sender_.RoomCame(); });
+    Await(starved_, room_budget_, timeout.deadline(), [this] { return sender_.RoomCame(); });
   }
 }
 
@@ -217,8 +230,8 @@ absl::StatusOr<std::optional<IncomingMessage>> ShmChannel::TryReceive() {
   return std::nullopt;
 }
 
-absl::StatusOr<IncomingMessage> ShmChannel::Receive(absl::Duration timeout) {
-  std::optional<Deadline> deadline;  // set at the first wait: reading the clock costs 20 ns
+absl::StatusOr<IncomingMessage> ShmChannel::Receive(absl::Duration duration) {
+  Timeout timeout(duration);
   while (true) {
     absl::StatusOr<std::optional<IncomingMessage>> message = TryReceive();
     if (!message.ok()) {
@@ -227,22 +240,26 @@ absl::StatusOr<IncomingMessage> ShmChannel::Receive(absl::Duration timeout) {
     if (*message) {
       return **std::move(message);
     }
-    if (!deadline) {
-      deadline = Deadline::After(timeout);
+    // The look at the ring after the look at the notices: see Receiver::HasNotice.
+    if (HasNotice() && !Readable()) {
+      TakeNotice();
+      return absl::CancelledError(
+          absl::StrCat(peer().Describe(), " called Notify(), and sent no message"));
     }
-    if (deadline->passed()) {
+    if (timeout.deadline().passed()) {
       link_->doorbell.Drain();  // a caller that only looks must hear of the peer's death as well
       if (link_->doorbell.hung_up()) {
         continue;
       }
       return absl::DeadlineExceededError(absl::StrCat("no message came from ", peer().Describe(),
-                                                      " within ", absl::FormatDuration(timeout)));
+                                                      " within ", absl::FormatDuration(duration)));
     }
-    Await(parked_, message_budget_, *deadline, [this] { return receiver_.Ready(); });
+    Await(parked_, message_budget_, timeout.deadline(),
+          [this] { return receiver_.Ready() || HasNotice(); });
   }
 }
 
-bool ShmChannel::Readable() const { return receiver_.Ready() || link_->doorbell.hung_up(); }
+bool ShmChannel::Readable() { return receiver_.Ready() || link_->doorbell.hung_up(); }
 
 template <typename Ready>
 void ShmChannel::Await(ParkedFlag& flag, SpinBudget& budget, const Deadline& deadline,
@@ -312,6 +329,8 @@ absl::Status ShmChannel::SendFailed(const absl::Status& error) {
   link_->doorbell.HangUp();
   return error;
 }
+
+absl::Duration ShmChannel::Trim() { return absl::InfiniteDuration(); }
 
 ChannelStats ShmChannel::stats() const {
   return {.messages_sent = sender_.messages(),

@@ -26,6 +26,8 @@ class ShmChannel final : public Channel {
 
   OutgoingMessage Claim(uint32_t hint_words) override;
   absl::Status Publish(OutgoingMessage&& message, absl::Duration timeout) override;
+  absl::Status PublishBatch(std::span<OutgoingMessage> messages, absl::Duration timeout) override;
+  absl::Status Notify() override;
   absl::Status Flush(absl::Duration timeout) override;
   uint64_t pending_bytes() const override { return pending_bytes_; }
   size_t pending_messages() const override { return pending_.size(); }
@@ -33,7 +35,9 @@ class ShmChannel final : public Channel {
 
   absl::StatusOr<IncomingMessage> Receive(absl::Duration timeout) override;
   absl::StatusOr<std::optional<IncomingMessage>> TryReceive() override;
-  bool Readable() const override;
+  bool Readable() override;
+  bool TakeNotice() override { return receiver_.TakeNotice(); }
+  bool HasNotice() const override { return receiver_.HasNotice(); }
   bool ended_by_peer() const override { return receiver_.ended(); }
 
   int doorbell() const override { return link_->doorbell.fd(); }
@@ -45,14 +49,17 @@ class ShmChannel final : public Channel {
 
   SpinBudget::Peer PeerAtWait() override;
 
+  absl::Duration Trim() override;
+
   const Peer& peer() const override { return link_->peer; }
   const ChannelOptions& options() const override { return options_; }
   ChannelStats stats() const override;
 
  private:
   absl::Status CheckSendable(OutgoingMessage& message) const;
-  absl::Status Spill(OutgoingMessage&& message);
-  absl::Status Deliver(OutgoingBody& body, const Deadline& deadline);
+  absl::Status Spill(OutgoingMessage& message);
+  absl::Status PublishWithin(Timeout& timeout, OutgoingMessage& message);
+  absl::Status Deliver(OutgoingBody& body, Timeout& timeout);
   bool HasPending() const { return !pending_.empty() || (ending_ && !end_sent_); }
   absl::StatusOr<bool> TryFlush();
   absl::Status SendFailed(const absl::Status& error);

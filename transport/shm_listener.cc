@@ -1,18 +1,29 @@
 #include "shoal/transport/shm_listener.h"
 
 #include <poll.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "shoal/transport/socket.h"
+#include "shoal/transport/system_error.h"
 
 namespace shoal {
 namespace {
 
 constexpr auto kLongestPoll = std::chrono::hours(1);
+
+// A closed socket leaves the epoll by itself.
+absl::Status Watch(const UniqueFd& events, int fd) {
+  epoll_event event = {.events = EPOLLIN, .data = {.fd = fd}};
+  if (!events || epoll_ctl(events.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+    return SystemError(errno, "watching the socket of a listener");
+  }
+  return absl::OkStatus();
+}
 
 }  // namespace
 
@@ -22,7 +33,12 @@ absl::StatusOr<std::unique_ptr<ShmListener>> ShmListener::Listen(const Address& 
   if (!socket.ok()) {
     return socket.status();
   }
-  return std::unique_ptr<ShmListener>(new ShmListener(*std::move(socket), address, options));
+  UniqueFd events(epoll_create1(EPOLL_CLOEXEC));
+  if (absl::Status watched = Watch(events, socket->get()); !watched.ok()) {
+    return watched;
+  }
+  return std::unique_ptr<ShmListener>(
+      new ShmListener(*std::move(socket), std::move(events), address, options));
 }
 
 absl::StatusOr<std::optional<ServerHandshake>> ShmListener::AcceptHandshake() {
@@ -61,6 +77,9 @@ absl::Status ShmListener::AcceptAll() {
     if (!handshake.ok() || !*handshake) {
       return handshake.status();
     }
+    if (absl::Status watched = Watch(events_, handshake->value().fd()); !watched.ok()) {
+      return watched;
+    }
     greeting_.push_back({.handshake = **std::move(handshake),
                          .deadline = Deadline::After(options_.connect_timeout)});
   }
@@ -82,14 +101,13 @@ std::unique_ptr<Channel> ShmListener::FinishOne() {
 }
 
 void ShmListener::WaitForAny(const Deadline& deadline) {
-  std::vector<pollfd> sockets = {{.fd = fd(), .events = POLLIN, .revents = 0}};
+  pollfd events = {.fd = doorbell(), .events = POLLIN, .revents = 0};
   Deadline::Clock::duration left = deadline.Left(kLongestPoll);
   for (const Greeting& greeting : greeting_) {
-    sockets.push_back({.fd = greeting.handshake.fd(), .events = POLLIN, .revents = 0});
     left = greeting.deadline.Left(left);
   }
   const timespec timeout = ToTimespec(left);
-  ppoll(sockets.data(), sockets.size(), &timeout, nullptr);
+  ppoll(&events, 1, &timeout, nullptr);
 }
 
 }  // namespace shoal

@@ -25,7 +25,10 @@ class ShmListener final : public Listener {
   absl::StatusOr<std::unique_ptr<Channel>> Accept(absl::Duration timeout) override;
   const std::string& address() const override { return address_.text(); }
 
-  // For event loops: readable when AcceptHandshake() has something.
+  int doorbell() const override { return events_.get(); }
+
+  // For event loops that keep the handshakes themselves: readable when AcceptHandshake() has
+  // something.
   int fd() const { return socket_.get(); }
 
   // A client that has connected and not greeted yet, if there is one. Does not wait. The caller
@@ -35,8 +38,12 @@ class ShmListener final : public Listener {
   const ChannelOptions& options() const { return options_; }
 
  private:
-  ShmListener(UniqueFd socket, const Address& address, const ChannelOptions& options)
-      : socket_(std::move(socket)), address_(address), options_(options) {}
+  ShmListener(UniqueFd socket, UniqueFd events, const Address& address,
+              const ChannelOptions& options)
+      : socket_(std::move(socket)),
+        events_(std::move(events)),
+        address_(address),
+        options_(options) {}
 
   struct Greeting {
     ServerHandshake handshake;
@@ -50,6 +57,7 @@ class ShmListener final : public Listener {
   void WaitForAny(const Deadline& deadline);
 
   UniqueFd socket_;
+  UniqueFd events_;  // an epoll of the socket and of all in greeting_
   Address address_;
   ChannelOptions options_;
   std::deque<Greeting> greeting_;

@@ -29,11 +29,13 @@ struct Pair {
   std::unique_ptr<Channel> right;
 };
 
+// All limits at their lowest, so that a test reaches each soon.
 inline ChannelOptions Smallest() {
   ChannelOptions options;
   options.slots = ChannelOptions::kMinSlots;
   options.loans = ChannelOptions::kMinLoans;
   options.slab_bytes = ChannelOptions::kMinSlabBytes;
+  options.max_slabs_bytes = ChannelOptions::kMinSlabBytes;
   return options;
 }
 

@@ -1,0 +1,104 @@
+#include <poll.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "absl/container/inlined_vector.h"
+#include "absl/strings/str_cat.h"
+#include "shoal/transport/channel.h"
+#include "shoal/transport/deadline.h"
+
+namespace shoal {
+namespace {
+
+using Channels = std::span<Channel* const>;
+
+constexpr auto kLongestSleep = std::chrono::hours(1);
+
+std::optional<size_t> FindReady(Channels channels, size_t first) {
+  for (size_t i = 0; i < channels.size(); ++i) {
+    const size_t index = (first + i) % channels.size();
+    if (channels[index]->Readable() || channels[index]->HasNotice()) {
+      return index;
+    }
+  }
+  return std::nullopt;
+}
+
+// The least that one of them wants to spin; nothing when every peer is where it cannot run
+// meanwhile.
+Deadline::Clock::duration SpinFor(Channels channels, const Deadline& deadline) {
+  absl::Duration spin = absl::InfiniteDuration();
+  bool some_peer_can_run = false;
+  for (Channel* channel : channels) {
+    spin = std::min(spin, channel->options().spin);
+    some_peer_can_run |= channel->PeerAtWait() != SpinBudget::Peer::kOnThisCpu;
+  }
+  return deadline.Left(some_peer_can_run ? absl::ToChronoNanoseconds(std::min(spin, absl::Hours(1)))
+                                         : Deadline::Clock::duration::zero());
+}
+
+// Asks every peer to ring; false when something is there already. Delivers what is pending where
+// there is room, so that no peer waits for it in turn.
+bool ArmAll(Channels channels) {
+  bool nothing_yet = true;
+  for (Channel* channel : channels) {
+    if (channel->Flushable()) {
+      channel->Flush(absl::ZeroDuration()).IgnoreError();  // receiving tells of it as well
+    }
+    nothing_yet &= channel->ArmDoorbell();
+  }
+  return nothing_yet;
+}
+
+void SleepOnAll(Channels channels, Deadline::Clock::duration longest) {
+  absl::InlinedVector<pollfd, 64> doorbells;
+  for (Channel* channel : channels) {
+    doorbells.push_back({.fd = channel->doorbell(), .events = POLLIN, .revents = 0});
+    longest = std::min(longest, absl::ToChronoNanoseconds(
+                                    std::min(channel->Trim(), absl::FromChrono(kLongestSleep))));
+  }
+  const timespec timeout = ToTimespec(longest);
+  ppoll(doorbells.data(), doorbells.size(), &timeout, nullptr);
+  for (size_t i = 0; i < channels.size(); ++i) {
+    if (doorbells[i].revents != 0) {
+      channels[i]->DrainDoorbell();
+    }
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<size_t> WaitAny(Channels channels, absl::Duration duration, size_t first) {
+  if (channels.empty()) {
+    return absl::InvalidArgumentError("WaitAny() was given no channel to wait for");
+  }
+  std::optional<size_t> ready = FindReady(channels, first);
+  if (ready) {
+    return *ready;
+  }
+  Timeout timeout(duration);
+  const auto look = [&] { return (ready = FindReady(channels, first)).has_value(); };
+  if (SpinUntil(SpinFor(channels, timeout.deadline()), look)) {
+    return *ready;
+  }
+  while (true) {
+    // At the deadline as well, because a peer's death shows there alone.
+    const bool may_sleep = ArmAll(channels);
+    SleepOnAll(channels, may_sleep ? timeout.deadline().Left(kLongestSleep)
+                                   : Deadline::Clock::duration::zero());
+    for (Channel* channel : channels) {
+      channel->DisarmDoorbell();
+    }
+    if (look()) {
+      return *ready;
+    }
+    if (timeout.deadline().passed()) {
+      return absl::DeadlineExceededError(absl::StrCat("none of ", channels.size(),
+                                                      " channels had a message within ",
+                                                      absl::FormatDuration(duration)));
+    }
+  }
+}
+
+}  // namespace shoal
