@@ -29,6 +29,9 @@ struct Hello {
   slots @1 :UInt32;
   receipts @2 :UInt32;
   slabBytes @3 :UInt64;
+
+  peerSlabsBytes @4 :UInt64;
+  # How much the sender maps of the receiver's slabs, all together.
 }
 
 struct Refusal {

@@ -81,7 +81,9 @@ TEST(ChannelProcess, SleepsAndIsWokenAcrossProcesses) {
 }
 
 TEST(ChannelProcess, ReusesBlocksOnlyWhenThePeerHasReleasedThem) {
-  PeerProcess peer("hold");
+  ChannelOptions options;
+  options.max_slabs_bytes = options.slab_bytes;
+  PeerProcess peer("hold", options);
   for (uint64_t i = 0; i < 200; ++i) {
     ASSERT_TRUE(Send(*peer.channel, i, 100000).ok());
   }

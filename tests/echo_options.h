@@ -14,6 +14,7 @@ inline ChannelOptions EchoOptions(const std::string& size) {
     options.slots = ChannelOptions::kMinSlots;
     options.loans = ChannelOptions::kMinLoans;
     options.slab_bytes = ChannelOptions::kMinSlabBytes;
+    options.max_slabs_bytes = ChannelOptions::kMinSlabBytes;
   }
   return options;
 }

@@ -26,6 +26,11 @@ class Deadline {
                     absl::ToChronoNanoseconds(std::max(timeout, absl::ZeroDuration())));
   }
 
+  // The earlier one of this and After(`timeout`).
+  Deadline OrAfter(absl::Duration timeout) const {
+    return Deadline(std::min(at_, After(timeout).at_));
+  }
+
   bool never() const { return at_ == Clock::time_point::max(); }
   bool passed() const { return !never() && Clock::now() >= at_; }
 

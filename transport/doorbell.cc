@@ -4,9 +4,10 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <chrono>
-#include <cstddef>
+#include <utility>
+
+#include "shoal/transport/packet.h"
 
 namespace shoal {
 namespace {
@@ -17,12 +18,36 @@ constexpr auto kLongestSleep = std::chrono::hours(1);
 
 }  // namespace
 
+// What one recvmmsg() fills.
+struct Doorbell::IncomingPackets {
+  IncomingPackets() {
+    for (int i = 0; i < kBatch; ++i) {
+      buffers[i] = {.iov_base = bytes[i], .iov_len = kMaxNewsBytes};
+      headers[i].msg_hdr = {};
+      headers[i].msg_hdr.msg_iov = &buffers[i];
+      headers[i].msg_hdr.msg_iovlen = 1;
+      headers[i].msg_hdr.msg_control = control[i];
+      headers[i].msg_hdr.msg_controllen = sizeof(control[i]);
+    }
+  }
+
+  std::byte bytes[kBatch][kMaxNewsBytes];
+  alignas(cmsghdr)
+      std::byte control[kBatch][CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(kMaxNewsFds * sizeof(int))];
+  iovec buffers[kBatch];
+  mmsghdr headers[kBatch];
+};
+
 void Doorbell::Ring() {
   const std::byte ring{1};
   ssize_t sent;
   do {
     sent = send(socket_.get(), &ring, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
   } while (sent < 0 && errno == EINTR);
+}
+
+absl::Status Doorbell::SendNews(std::span<const std::byte> bytes, std::span<const int> fds) {
+  return SendPacket(socket_.get(), bytes, fds);
 }
 
 void Doorbell::Drain() {
@@ -33,38 +58,73 @@ void Doorbell::Drain() {
   }
 }
 
-void Doorbell::DrainSocket() {
+bool Doorbell::DrainNow() {
+  std::unique_lock lock(mutex_);
+  const uint64_t before = rings();
+  while (polling_ && rings() == before && SocketReadable()) {
+    drained_.wait(lock);
+  }
+  return rings() != before || (!polling_ && DrainSocket());
+}
+
+std::vector<Doorbell::Packet> Doorbell::TakeNews() {
+  const std::lock_guard lock(mutex_);
+  has_news_.store(false, std::memory_order_relaxed);
+  return std::exchange(news_, {});
+}
+
+bool Doorbell::SocketReadable() {
+  pollfd socket = {.fd = socket_.get(), .events = POLLIN, .revents = 0};
+  return poll(&socket, 1, 0) > 0;
+}
+
+bool Doorbell::DrainSocket() {
+  bool drained = false;
   for (int i = 0; i < kBatchesPerDrain; ++i) {
-    std::byte bytes[kBatch];
-    iovec buffers[kBatch];
-    mmsghdr packets[kBatch] = {};
-    for (int j = 0; j < kBatch; ++j) {
-      buffers[j] = {.iov_base = &bytes[j], .iov_len = 1};
-      packets[j].msg_hdr.msg_iov = &buffers[j];
-      packets[j].msg_hdr.msg_iovlen = 1;
-    }
-    const int got = recvmmsg(socket_.get(), packets, kBatch, MSG_DONTWAIT, nullptr);
+    IncomingPackets packets;
+    const int got =
+        recvmmsg(socket_.get(), packets.headers, kBatch, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, nullptr);
     // A peer that left without reading our rings resets the connection, once, ahead of its own
     // rings.
     if (got < 0 && (errno == EINTR || errno == ECONNRESET)) {
       continue;
     }
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-      return;
+      return drained;
     }
     // The end of the connection reads as packets without bytes, behind the last ring.
-    const auto rings = std::count_if(packets, packets + std::max(got, 0),
-                                     [](const mmsghdr& packet) { return packet.msg_len > 0; });
-    rings_.fetch_add(rings, std::memory_order_release);
-    if (rings < got || got < 0) {
+    uint64_t count = 0;
+    for (int j = 0; j < got && packets.headers[j].msg_len > 0; ++j, ++count) {
+      KeepNews(packets, j);
+    }
+    drained = drained || count > 0;
+    rings_.fetch_add(count, std::memory_order_release);
+    if (got < 0 || count < static_cast<uint64_t>(got)) {
       // release: its partner is hung_up().
       hung_up_.store(true, std::memory_order_release);
-      return;
+      return drained;
     }
     if (got < kBatch) {
-      return;  // it was empty: no further call is needed to find out
+      return drained;  // it was empty: no further call is needed to find out
     }
   }
+  return drained;
+}
+
+void Doorbell::KeepNews(IncomingPackets& packets, int index) {
+  mmsghdr& packet = packets.headers[index];
+  PacketControl control = TakeControl(packet.msg_hdr);  // owned, so that each way out closes them
+  if (packet.msg_len == 1 || news_.size() >= kMaxNewsWaiting) {
+    return;
+  }
+  const std::byte* bytes = packets.bytes[index];
+  Packet& news = news_.emplace_back();
+  news.bytes.assign(bytes, bytes + packet.msg_len);
+  news.fds_lost = (packet.msg_hdr.msg_flags & MSG_CTRUNC) != 0;
+  for (UniqueFd& fd : control.fds) {
+    news.fds.push_back(std::move(fd));
+  }
+  has_news_.store(true, std::memory_order_relaxed);
 }
 
 void Doorbell::Sleep(uint64_t seen, const Deadline& deadline) {
@@ -79,8 +139,8 @@ void Doorbell::Sleep(uint64_t seen, const Deadline& deadline) {
   polling_ = true;
   lock.unlock();
   Poll(deadline);
-  DrainSocket();
   lock.lock();
+  DrainSocket();
   polling_ = false;
   drained_.notify_all();
 }

@@ -1,21 +1,37 @@
-// The connection's socket once the channel runs: wake-ups and the peer's death.
+// The connection's socket once the channel runs: wake-ups, news and the peer's death.
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <span>
+#include <vector>
 
+#include "absl/container/inlined_vector.h"
+#include "absl/status/status.h"
 #include "shoal/transport/deadline.h"
 #include "shoal/transport/unique_fd.h"
 
 namespace shoal {
 
-// A ring is one packet of one byte. The socket's hang-up is the peer's death, reported by the
-// kernel at once, so there are no heartbeats. Nobody else holds an end, so nobody else can drain or
-// block it. Any thread may call any member.
+// A ring is one packet of one byte; a longer packet, which may have descriptors, is news. The
+// socket's hang-up is the peer's death, reported by the kernel at once, so there are no heartbeats.
+// Nobody else holds an end, so nobody else can drain or block it. Any thread may call any member.
 class Doorbell {
  public:
+  static constexpr size_t kMaxNewsBytes = 128;
+  static constexpr size_t kMaxNewsFds = 4;
+  static constexpr size_t kMaxNewsWaiting = 1024;  // what the peer sends beyond is thrown away
+
+  // News as it came.
+  struct Packet {
+    std::vector<std::byte> bytes;
+    absl::InlinedVector<UniqueFd, 1> fds;
+    bool fds_lost = false;  // this process could not have one of them, or there were too many
+  };
+
   // `socket` is a connected, non-blocking SOCK_SEQPACKET Unix socket.
   explicit Doorbell(UniqueFd socket) : socket_(std::move(socket)) {}
 
@@ -23,18 +39,33 @@ class Doorbell {
   // has not read, it is going to wake anyway.
   void Ring();
 
+  // Sends news of 2 to kMaxNewsBytes bytes, and copies of up to kMaxNewsFds descriptors. Never
+  // blocks. Errors as those of SendPacket().
+  absl::Status SendNews(std::span<const std::byte> bytes, std::span<const int> fds);
+
   // Reads what has come, without waiting. It reads a bounded number of packets, so that a peer that
   // rings without end cannot hold the caller; what is left keeps the socket readable. While another
   // thread sleeps, it leaves the packets to that one, whose wake-up they are.
   void Drain();
+
+  // The same for a caller that must have the news which the peer has sent by now: while another
+  // thread sleeps, waits until that one, which the news wakes, has drained. False when there was
+  // nothing.
+  bool DrainNow();
+
+  // The news drained since the last call, in the order of sending.
+  std::vector<Packet> TakeNews();
+
+  // Whether there is some. A hint: relaxed.
+  bool has_news() const { return has_news_.load(std::memory_order_relaxed); }
 
   // Sleeps until a ring has come since `rings()` returned `seen`, the peer hung up, or `deadline`.
   // May return early; the caller looks at what it waits for and sleeps again. When two threads
   // sleep, one polls the socket and passes on what it drains, so neither takes the other's ring.
   void Sleep(uint64_t seen, const Deadline& deadline);
 
-  // Counts whatever was drained. Taken before the last look at the ring, it makes Sleep() return
-  // when the wake-up came in between.
+  // Counts all packets that were drained. Taken before the last look at the ring, it makes Sleep()
+  // return when the wake-up came in between.
   uint64_t rings() const { return rings_.load(std::memory_order_acquire); }
 
   // True once the peer's end is closed, which is how its death looks, or once HangUp() was called.
@@ -50,7 +81,11 @@ class Doorbell {
   int fd() const { return socket_.get(); }
 
  private:
-  void DrainSocket();
+  struct IncomingPackets;
+
+  bool SocketReadable();
+  bool DrainSocket();
+  void KeepNews(IncomingPackets& packets, int index);
   void Poll(const Deadline& deadline);
 
   const UniqueFd socket_;
@@ -61,6 +96,8 @@ class Doorbell {
   std::mutex mutex_;
   std::condition_variable drained_;
   bool polling_ = false;
+  std::vector<Packet> news_;
+  std::atomic<bool> has_news_ = false;
 };
 
 }  // namespace shoal

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstring>
@@ -37,6 +38,7 @@ uint64_t NewEpoch() {
 struct Hello {
   uint64_t epoch;
   OutboxShape shape;
+  uint64_t peer_slabs_bytes;
   UniqueFd control;
   UniqueFd slab;
 };
@@ -54,13 +56,14 @@ schema::Greeting::Builder NewGreeting(capnp::MessageBuilder& message) {
   return greeting;
 }
 
-absl::Status SendHello(int fd, Outbox& own) {
+absl::Status SendHello(int fd, Outbox& own, const ChannelOptions& options) {
   capnp::MallocMessageBuilder message(64);
   auto hello = NewGreeting(message).initHello();
   hello.setEpoch(own.control().header.epoch);
   hello.setSlots(own.shape().slots);
   hello.setReceipts(own.shape().receipts);
   hello.setSlabBytes(own.shape().slab_bytes);
+  hello.setPeerSlabsBytes(options.max_peer_slabs_bytes);
   const std::array<int, kRegions> fds = {own.control_region().fd(), own.slab_region().fd()};
   absl::Status sent = SendGreeting(fd, message, fds);
   own.control_region().ReleaseFd();
@@ -152,6 +155,7 @@ absl::StatusOr<Hello> ParseGreeting(Packet& packet, const Peer& peer) {
                .shape = {.slots = hello.getSlots(),
                          .receipts = hello.getReceipts(),
                          .slab_bytes = hello.getSlabBytes()},
+               .peer_slabs_bytes = hello.getPeerSlabsBytes(),
                .control = std::move(packet.fds[0]),
                .slab = std::move(packet.fds[1])};
 }
@@ -184,14 +188,33 @@ absl::StatusOr<std::optional<Greeted>> ReceiveGreeting(int fd, const Address& ad
   return Greeted{.packet = **std::move(packet), .peer = peer};
 }
 
-absl::StatusOr<PeerOutbox> MapRegions(Hello& hello) {
-  return PeerOutbox::Map(hello.shape, hello.epoch, std::move(hello.control), std::move(hello.slab));
+Region::Pages PagesFor(const ChannelOptions& options) {
+  return options.huge_pages ? Region::Pages::kHuge : Region::Pages::kNormal;
 }
 
-std::unique_ptr<Channel> Join(UniqueFd socket, Outbox own, PeerOutbox theirs, const Peer& peer,
-                              const ChannelOptions& options) {
+absl::StatusOr<PeerOutbox> MapRegions(Hello& hello, const Peer& peer,
+                                      const ChannelOptions& options) {
+  if (hello.shape.slab_bytes > options.max_peer_slabs_bytes) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the first slab of the peer at ", peer.Describe(), " has ", hello.shape.slab_bytes,
+        " bytes, more than ChannelOptions::max_peer_slabs_bytes, ", options.max_peer_slabs_bytes,
+        "; raise it, or lower slab_bytes on the other side"));
+  }
+  return PeerOutbox::Map(hello.shape, hello.epoch, peer, std::move(hello.control),
+                         std::move(hello.slab),
+                         PeerSlabs(options.max_peer_slabs_bytes, PagesFor(options)));
+}
+
+std::unique_ptr<Channel> Join(UniqueFd socket, Outbox own, PeerOutbox theirs, uint64_t peer_maps,
+                              const Peer& peer, const ChannelOptions& options) {
+  const SlabLimits limits = {.slab_bytes = options.slab_bytes,
+                             .max_bytes = std::min(options.max_slabs_bytes, peer_maps),
+                             .idle_time = options.slab_idle_time,
+                             .max_idle_bytes = options.max_idle_slabs_bytes,
+                             .pages = PagesFor(options)};
   return std::make_unique<ShmChannel>(
-      std::make_shared<Link>(std::move(own), std::move(theirs), peer, std::move(socket)), options);
+      std::make_shared<Link>(std::move(own), std::move(theirs), peer, std::move(socket), limits),
+      options);
 }
 
 }  // namespace
@@ -210,7 +233,7 @@ absl::StatusOr<ClientHandshake> ClientHandshake::Begin(UniqueFd socket, const Ad
   if (!own.ok()) {
     return own.status();
   }
-  if (absl::Status sent = SendHello(socket.get(), *own); !sent.ok()) {
+  if (absl::Status sent = SendHello(socket.get(), *own, options); !sent.ok()) {
     return sent;
   }
   return ClientHandshake(std::move(socket), address, uid, options, *std::move(own));
@@ -225,11 +248,12 @@ absl::StatusOr<std::unique_ptr<Channel>> ClientHandshake::Finish() {
   if (!hello.ok()) {
     return hello.status();
   }
-  absl::StatusOr<PeerOutbox> theirs = MapRegions(*hello);
+  absl::StatusOr<PeerOutbox> theirs = MapRegions(*hello, (*greeted)->peer, options_);
   if (!theirs.ok()) {
     return theirs.status();
   }
-  return Join(std::move(socket_), std::move(own_), *std::move(theirs), (*greeted)->peer, options_);
+  return Join(std::move(socket_), std::move(own_), *std::move(theirs), hello->peer_slabs_bytes,
+              (*greeted)->peer, options_);
 }
 
 absl::StatusOr<std::unique_ptr<Channel>> ServerHandshake::Finish() {
@@ -249,7 +273,7 @@ absl::StatusOr<std::unique_ptr<Channel>> ServerHandshake::Answer() {
   if (!hello.ok()) {
     return hello.status();
   }
-  absl::StatusOr<PeerOutbox> theirs = MapRegions(*hello);
+  absl::StatusOr<PeerOutbox> theirs = MapRegions(*hello, (*greeted)->peer, options_);
   if (!theirs.ok()) {
     return theirs.status();
   }
@@ -257,10 +281,11 @@ absl::StatusOr<std::unique_ptr<Channel>> ServerHandshake::Answer() {
   if (!own.ok()) {
     return own.status();
   }
-  if (absl::Status sent = SendHello(socket_.get(), *own); !sent.ok()) {
+  if (absl::Status sent = SendHello(socket_.get(), *own, options_); !sent.ok()) {
     return sent;
   }
-  return Join(std::move(socket_), *std::move(own), *std::move(theirs), (*greeted)->peer, options_);
+  return Join(std::move(socket_), *std::move(own), *std::move(theirs), hello->peer_slabs_bytes,
+              (*greeted)->peer, options_);
 }
 
 }  // namespace shoal

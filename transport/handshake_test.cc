@@ -230,9 +230,9 @@ TEST_F(HandshakeTest, RefusesAPacketThatIsTooLongForAGreeting) {
 }
 
 TEST_F(HandshakeTest, RefusesAClientOfAnotherVersionAndTellsItBoth) {
-  EXPECT_THAT(ServersAnswerTo({.version = 2}, Regions()),
-              Fails(kFailedPrecondition, "speaks version 2 of the protocol, this side version 1"));
-  EXPECT_NE(ReceivedRefusal(client_socket_).find("version 2 of the protocol, this side version 1"),
+  EXPECT_THAT(ServersAnswerTo({.version = kProtocolVersion + 1}, Regions()),
+              Fails(kFailedPrecondition, "speaks version 3 of the protocol, this side version 2"));
+  EXPECT_NE(ReceivedRefusal(client_socket_).find("version 3 of the protocol, this side version 2"),
             std::string::npos);
 }
 
@@ -351,9 +351,9 @@ TEST_F(HandshakeTest, TellsAForeignServerNothingMore) {
 
 TEST_F(HandshakeTest, RefusesAServerOfAnotherVersion) {
   absl::StatusOr<ClientHandshake> client = BeginClient();
-  ASSERT_THAT(SendHello(server_socket_, {.version = 2}, Regions()), Succeeds());
+  ASSERT_THAT(SendHello(server_socket_, {.version = kProtocolVersion + 1}, Regions()), Succeeds());
   EXPECT_THAT(client->Finish(),
-              Fails(kFailedPrecondition, "speaks version 2 of the protocol, this side version 1"));
+              Fails(kFailedPrecondition, "speaks version 3 of the protocol, this side version 2"));
 }
 
 TEST_F(HandshakeTest, RefusesAServerWhoseRegionsAreOfAnotherConnection) {

@@ -8,16 +8,21 @@ void IncomingBody::Release() {
   reader_.reset();
   segments.clear();
   joined.reset();
+  GiveBack();
   const std::shared_ptr<Link> owner = std::move(link);
   if (owner == nullptr) {
     delete this;
     return;
   }
-  for (const uint32_t loan : loans) {
-    owner->receipts.Write(loan);
-  }
-  loans.clear();
   owner->incoming.Give(this);
+}
+
+void IncomingBody::GiveBack() {
+  for (const BorrowedBlock& lent : borrowed) {
+    lent.block.slab->GiveBack();
+    link->receipts.Write(lent.loan);
+  }
+  borrowed.clear();
 }
 
 uint64_t IncomingBody::SizeInWords() const {

@@ -8,9 +8,16 @@
 #include "absl/container/inlined_vector.h"
 #include "capnp/message.h"
 #include "shoal/transport/link.h"
+#include "shoal/transport/peer_slabs.h"
 #include "shoal/transport/slot_ring.h"
 
 namespace shoal {
+
+// A block of the peer's that a message lies in.
+struct BorrowedBlock {
+  uint32_t loan;  // what the receipt says
+  PeerBlock block;
+};
 
 // What came in slots has been copied here, at most 248 bytes; what lies in the peer's blocks is
 // read where it is, until Release() sends the receipts. Bodies are recycled.
@@ -30,6 +37,9 @@ class IncomingBody {
   // deletes itself.
   void Release();
 
+  // Gives the blocks back to the peer. Nothing of them can be read any more.
+  void GiveBack();
+
   // The size in words, all segments together.
   uint64_t SizeInWords() const;
 
@@ -37,7 +47,7 @@ class IncomingBody {
   std::shared_ptr<Link> link;
   alignas(capnp::word) uint64_t inline_words[Slot::kWords];
   absl::InlinedVector<kj::ArrayPtr<const capnp::word>, 4> segments;
-  absl::InlinedVector<uint32_t, 4> loans;
+  absl::InlinedVector<BorrowedBlock, 4> borrowed;
   std::unique_ptr<capnp::word[]> joined;
 
   IncomingBody* next = nullptr;  // FreeList's

@@ -30,6 +30,13 @@ class IncomingBodyTest : public testing::Test {
 
   const std::shared_ptr<Link>& link() { return links_.left; }
 
+  // Lets the body hold a block of the peer's.
+  void Borrow(IncomingBody* body, uint32_t loan) {
+    const PeerBlock block = link()->theirs.slabs().Find({.words = 1}).value();
+    block.slab->Borrow();
+    body->borrowed.push_back({.loan = loan, .block = block});
+  }
+
   // The receipts that the peer sees.
   ReceiptReader Receipts() {
     return ReceiptReader(links_.right->theirs.receipts(), kSmallShape.receipts);
@@ -78,7 +85,8 @@ TEST_F(IncomingBodyTest, SendsAReceiptForEachOfItsLoansWhenItIsReleased) {
   capnp::MallocMessageBuilder message;
   BuildBlob(message, 5, 100);
   IncomingBody* body = NewBody(message);
-  body->loans = {7, 3};
+  Borrow(body, 7);
+  Borrow(body, 3);
   ReceiptReader receipts = Receipts();
   EXPECT_EQ(receipts.Next(), std::nullopt);
   body->Release();
@@ -91,12 +99,12 @@ TEST_F(IncomingBodyTest, GoesBackToItsLinkEmpty) {
   capnp::MallocMessageBuilder message;
   BuildBlob(message, 5, 100);
   IncomingBody* body = NewBody(message);
-  body->loans = {7};
+  Borrow(body, 7);
   body->joined.reset(new capnp::word[4]);
   body->Release();
   ASSERT_EQ(link()->incoming.Take(), body);
   EXPECT_TRUE(body->segments.empty());
-  EXPECT_TRUE(body->loans.empty());
+  EXPECT_TRUE(body->borrowed.empty());
   EXPECT_EQ(body->joined, nullptr);
   EXPECT_EQ(body->link, nullptr);
   delete body;
@@ -107,8 +115,8 @@ TEST_F(IncomingBodyTest, MayBeReleasedOnAnyThread) {
   BuildBlob(message, 5, 100);
   IncomingBody* first = NewBody(message);
   IncomingBody* second = NewBody(message);
-  first->loans = {1};
-  second->loans = {2};
+  Borrow(first, 1);
+  Borrow(second, 2);
   std::jthread([first] { first->Release(); }).join();
   std::jthread([second] { second->Release(); }).join();
   ReceiptReader receipts = Receipts();
@@ -120,7 +128,7 @@ TEST_F(IncomingBodyTest, KeepsTheLinkAsLongAsItIsHeld) {
   capnp::MallocMessageBuilder message;
   BuildBlob(message, 5, 100);
   IncomingBody* body = NewBody(message);
-  body->loans = {1};
+  Borrow(body, 1);
   const std::weak_ptr<Link> link = links_.left;
   links_ = LinkPair();
   EXPECT_FALSE(link.expired());

@@ -7,7 +7,8 @@
 
 namespace shoal {
 
-Link::Link(Outbox own_outbox, PeerOutbox their_outbox, Peer the_peer, UniqueFd socket)
+Link::Link(Outbox own_outbox, PeerOutbox their_outbox, Peer the_peer, UniqueFd socket,
+           const SlabLimits& limits)
     : own(std::move(own_outbox)),
       theirs(std::move(their_outbox)),
       peer(std::move(the_peer)),
@@ -15,9 +16,25 @@ Link::Link(Outbox own_outbox, PeerOutbox their_outbox, Peer the_peer, UniqueFd s
       receipts(own.receipts(), own.shape().receipts),
       parked_peer(&theirs.control().parked.value),
       starved_peer(&theirs.control().starved.value),
-      arena(own.slab(), own.shape().slab_bytes / sizeof(capnp::word),
-            ReceiptReader(theirs.receipts(), theirs.shape().receipts), theirs.shape().receipts) {}
+      slabs(own.TakeSlab(), limits, doorbell),
+      loans(slabs, ReceiptReader(theirs.receipts(), theirs.shape().receipts),
+            theirs.shape().receipts) {}
 
 Link::~Link() = default;
+
+std::optional<HeldBlock> WritingLock::Claim(uint32_t words) {
+  if (std::optional<HeldBlock> block = link_.slabs.Claim(words)) {
+    return block;
+  }
+  // Sender::Offer reports what is wrong with a receipt.
+  link_.loans.Collect(link_.peer).IgnoreError();
+  if (std::optional<HeldBlock> block = link_.slabs.Claim(words)) {
+    return block;
+  }
+  if (!lock_.owns_lock()) {
+    lock_.lock();
+  }
+  return link_.slabs.Grow(words) ? link_.slabs.Claim(words) : std::nullopt;
+}
 
 }  // namespace shoal

@@ -2,16 +2,19 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
+#include <mutex>
+#include <optional>
 
-#include "shoal/transport/block_arena.h"
 #include "shoal/transport/doorbell.h"
 #include "shoal/transport/free_list.h"
-#include "shoal/transport/options.h"
+#include "shoal/transport/loans.h"
 #include "shoal/transport/outbox.h"
 #include "shoal/transport/parked_flag.h"
 #include "shoal/transport/peer.h"
 #include "shoal/transport/receipts.h"
+#include "shoal/transport/slabs.h"
 
 namespace shoal {
 
@@ -22,11 +25,11 @@ class OutgoingBody;
 // the mappings stay, the blocks that it drops and the receipts that it writes go nowhere.
 struct Link {
   // The parts that the handshake brings together. `socket` is the connection's.
-  Link(Outbox own, PeerOutbox theirs, Peer peer, UniqueFd socket);
+  Link(Outbox own, PeerOutbox theirs, Peer peer, UniqueFd socket, const SlabLimits& limits);
   ~Link();
 
   Outbox own;
-  const PeerOutbox theirs;
+  PeerOutbox theirs;  // its slabs are the reading thread's
   const Peer peer;
 
   // True from a ring that the peer needed until its next message: a hint for how long to spin.
@@ -37,9 +40,30 @@ struct Link {
   ReceiptWriter receipts;           // any thread
   RingOnce parked_peer;             // any thread
   RingOnce starved_peer;            // any thread
-  BlockArena arena;                 // the writing thread
-  FreeList<OutgoingBody> outgoing;  // given by any thread, taken by the writing thread
+  Slabs slabs;                      // the writing thread, under a WritingLock
+  Loans loans;                      // the writing thread, under a WritingLock
+  std::mutex writing;               // WritingLock's
+  FreeList<OutgoingBody> outgoing;  // given by any thread, taken under a WritingLock
   FreeList<IncomingBody> incoming;  // given by any thread, taken by the reading thread
+};
+
+// Keeps slabs from being trimmed, which any thread may do that waits, while the writing thread is
+// at work with them. There is nothing to trim, and so nothing to lock, before a slab was added.
+class WritingLock {
+ public:
+  explicit WritingLock(Link& link) : link_(link), lock_(link.writing, std::defer_lock) {
+    if (link.slabs.grown()) {
+      lock_.lock();
+    }
+  }
+
+  // A block of at least `words` words, all zero; adds a slab for it if it must. Nothing when the
+  // limits do not allow that.
+  std::optional<HeldBlock> Claim(uint32_t words);
+
+ private:
+  Link& link_;
+  std::unique_lock<std::mutex> lock_;
 };
 
 }  // namespace shoal

@@ -18,14 +18,16 @@ constexpr uint64_t kEpoch = 4711;
 PeerOutbox SeenByPeer(Outbox& outbox) {
   UniqueFd control = outbox.control_region().ReleaseFd();
   UniqueFd slab = outbox.slab_region().ReleaseFd();
-  return PeerOutbox::Map(outbox.shape(), kEpoch, std::move(control), std::move(slab)).value();
+  return PeerOutbox::Map(outbox.shape(), kEpoch, {}, std::move(control), std::move(slab),
+                         PeerSlabs(ChannelOptions::kMaxSlabsBytes))
+      .value();
 }
 
 std::shared_ptr<Link> MakeLink(Outbox own, PeerOutbox theirs, std::string peers_address,
-                               UniqueFd socket) {
+                               UniqueFd socket, const SlabLimits& limits) {
   Peer peer = {.address = std::move(peers_address), .pid = getpid(), .uid = getuid()};
   return std::make_shared<Link>(std::move(own), std::move(theirs), std::move(peer),
-                                std::move(socket));
+                                std::move(socket), limits);
 }
 
 uint8_t ByteAt(uint64_t number, size_t index) {
@@ -34,16 +36,23 @@ uint8_t ByteAt(uint64_t number, size_t index) {
 
 }  // namespace
 
-LinkPair MakeLinkPair(const OutboxShape& shape) {
+LinkPair MakeLinkPair(const OutboxShape& shape, uint64_t max_slabs_bytes) {
+  const SlabLimits limits = {.slab_bytes = shape.slab_bytes, .max_bytes = max_slabs_bytes};
   Outbox left = Outbox::Create(shape, kEpoch).value();
   Outbox right = Outbox::Create(shape, kEpoch).value();
   PeerOutbox left_seen = SeenByPeer(left);
   PeerOutbox right_seen = SeenByPeer(right);
   auto [left_socket, right_socket] = SocketPair().value();
-  return {
-      .left = MakeLink(std::move(left), std::move(right_seen), "shm:right", std::move(left_socket)),
-      .right =
-          MakeLink(std::move(right), std::move(left_seen), "shm:left", std::move(right_socket))};
+  return {.left = MakeLink(std::move(left), std::move(right_seen), "shm:right",
+                           std::move(left_socket), limits),
+          .right = MakeLink(std::move(right), std::move(left_seen), "shm:left",
+                            std::move(right_socket), limits)};
+}
+
+capnp::word* FirstSlab(Link& link) {
+  const HeldBlock block = link.slabs.Claim(1).value();
+  link.slabs.Drop(block);
+  return block.slab->words();
 }
 
 void BuildBlob(capnp::MessageBuilder& message, uint64_t number, size_t data_bytes) {

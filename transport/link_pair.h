@@ -27,8 +27,11 @@ struct LinkPair {
   std::shared_ptr<Link> right;  // knows its peer as shm:left
 };
 
-// Both outboxes have this shape.
-LinkPair MakeLinkPair(const OutboxShape& shape = kSmallShape);
+// Both outboxes have this shape; slabs are added up to `max_slabs_bytes` in all.
+LinkPair MakeLinkPair(const OutboxShape& shape = kSmallShape, uint64_t max_slabs_bytes = 0);
+
+// Where the first slab of the link's own outbox begins.
+capnp::word* FirstSlab(Link& link);
 
 // Makes the message a test::Blob with `number` and so many bytes of data, which differ from byte to
 // byte and from number to number.

@@ -45,38 +45,38 @@ TEST(Link, KnowsWhetherItsPeerIsStarved) {
 
 TEST(Link, TakesBackWhatItsPeerHasReceiptsFor) {
   const LinkPair links = MakeLinkPair();
-  BlockArena& arena = links.left->arena;
-  const HeldBlock held = arena.Claim(100).value();
-  const BlockDescriptor lent = arena.Lend(held);
-  arena.Drop(held);
-  ASSERT_EQ(arena.lent_blocks(), 1u);
+  Link& left = *links.left;
+  const HeldBlock held = left.slabs.Claim(100).value();
+  const BlockDescriptor lent = left.loans.Lend(held);
+  left.slabs.Drop(held);
+  ASSERT_EQ(left.slabs.lent_blocks(), 1u);
   links.right->receipts.Write(lent.loan);
-  EXPECT_THAT(arena.Collect(links.left->peer), Succeeds());
-  EXPECT_EQ(arena.lent_blocks(), 0u);
-  EXPECT_EQ(arena.claimed_blocks(), 0u);
+  EXPECT_THAT(left.loans.Collect(links.left->peer), Succeeds());
+  EXPECT_EQ(left.slabs.lent_blocks(), 0u);
+  EXPECT_EQ(left.slabs.claimed_blocks(), 0u);
 }
 
 TEST(Link, HasAsManyLoansAsItsPeerHasReceipts) {
   const LinkPair links = MakeLinkPair();
-  EXPECT_EQ(links.left->arena.free_loans(), kSmallShape.receipts);
+  EXPECT_EQ(links.left->loans.available(), kSmallShape.receipts);
 }
 
 TEST(Link, ClaimsUpToTheWholeSlab) {
   const LinkPair links = MakeLinkPair();
-  EXPECT_TRUE(links.left->arena.Claim(kSmallSlabWords).has_value());
-  EXPECT_FALSE(links.left->arena.Claim(1).has_value());
+  EXPECT_TRUE(links.left->slabs.Claim(kSmallSlabWords).has_value());
+  EXPECT_FALSE(links.left->slabs.Claim(1).has_value());
 }
 
 TEST(Link, LendsBlocksThatItsPeerFinds) {
   const LinkPair links = MakeLinkPair();
-  BlockArena& arena = links.left->arena;
-  HeldBlock held = arena.Claim(100).value();
-  *reinterpret_cast<uint64_t*>(arena.At(held.block)) = 42;
-  arena.Trim(held, 100);
-  const auto found = links.right->theirs.Find(arena.Lend(held));
+  Link& left = *links.left;
+  HeldBlock held = left.slabs.Claim(100).value();
+  *reinterpret_cast<uint64_t*>(held.memory()) = 42;
+  left.slabs.Trim(held, 100);
+  const auto found = links.right->theirs.slabs().Find(left.loans.Lend(held));
   ASSERT_TRUE(found.has_value());
-  EXPECT_EQ(found->size(), 100u);
-  EXPECT_EQ(*reinterpret_cast<const uint64_t*>(found->data()), 42u);
+  EXPECT_EQ(found->words.size(), 100u);
+  EXPECT_EQ(*reinterpret_cast<const uint64_t*>(found->words.data()), 42u);
 }
 
 TEST(Link, DeletesTheBodiesThatWereGivenBack) {

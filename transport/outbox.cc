@@ -66,7 +66,8 @@ Receipt* Outbox::receipts() { return At<Receipt>(Bytes(control_), shape_.receipt
 Slot* Outbox::slots() { return At<Slot>(Bytes(control_), shape_.slots_offset()); }
 
 absl::StatusOr<PeerOutbox> PeerOutbox::Map(const OutboxShape& shape, uint64_t epoch,
-                                           UniqueFd control, UniqueFd slab) {
+                                           const Peer& peer, UniqueFd control, UniqueFd slab,
+                                           PeerSlabs slabs) {
   if (absl::Status valid = shape.Validate(); !valid.ok()) {
     return absl::DataLossError(absl::StrCat(
         "the peer offers an outbox of a shape that is not allowed: ", valid.message()));
@@ -75,11 +76,10 @@ absl::StatusOr<PeerOutbox> PeerOutbox::Map(const OutboxShape& shape, uint64_t ep
   if (!control_region.ok()) {
     return control_region.status();
   }
-  absl::StatusOr<Region> slab_region = Region::Map(std::move(slab), shape.slab_bytes);
-  if (!slab_region.ok()) {
-    return slab_region.status();
+  if (absl::Status added = slabs.Add(0, shape.slab_bytes, std::move(slab), peer); !added.ok()) {
+    return added;
   }
-  PeerOutbox outbox(shape, *std::move(control_region), *std::move(slab_region));
+  PeerOutbox outbox(shape, *std::move(control_region), std::move(slabs));
   const Control::Header header = outbox.control().header;
   if (header.magic != kMagic || header.version != kProtocolVersion || header.epoch != epoch) {
     return absl::DataLossError(absl::StrCat(
@@ -96,14 +96,6 @@ const Receipt* PeerOutbox::receipts() const {
 
 const Slot* PeerOutbox::slots() const {
   return At<const Slot>(Bytes(control_), shape_.slots_offset());
-}
-
-std::optional<std::span<const capnp::word>> PeerOutbox::Find(const BlockDescriptor& block) const {
-  const uint64_t slab_words = shape_.slab_bytes / sizeof(capnp::word);
-  if (block.slab != 0 || uint64_t{block.offset_words} + block.words > slab_words) {
-    return std::nullopt;
-  }
-  return std::span(At<const capnp::word>(Bytes(slab_), 0) + block.offset_words, block.words);
 }
 
 }  // namespace shoal

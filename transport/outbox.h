@@ -19,13 +19,12 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <optional>
-#include <span>
+#include <utility>
 
 #include "absl/status/statusor.h"
-#include "capnp/common.h"
 #include "shoal/transport/options.h"
+#include "shoal/transport/peer.h"
+#include "shoal/transport/peer_slabs.h"
 #include "shoal/transport/receipts.h"
 #include "shoal/transport/region.h"
 #include "shoal/transport/slot_ring.h"
@@ -36,7 +35,7 @@ namespace shoal {
 inline constexpr uint64_t kMagic = 0x0000004c414f4853;
 
 // Changes whenever the layout or the meaning of a byte that the peer reads does.
-inline constexpr uint32_t kProtocolVersion = 1;
+inline constexpr uint32_t kProtocolVersion = 2;
 
 // What two sides agree on in the handshake. Both derive every offset from it.
 struct OutboxShape {
@@ -97,11 +96,13 @@ class Outbox {
   Control& control() { return *reinterpret_cast<Control*>(control_.data()); }
   Receipt* receipts();
   Slot* slots();
-  capnp::word* slab() { return reinterpret_cast<capnp::word*>(slab_.data()); }
 
   // What the handshake sends; closed once it was.
   Region& control_region() { return control_; }
   Region& slab_region() { return slab_; }
+
+  // Gives the first slab to those who divide it.
+  Region TakeSlab() { return std::move(slab_); }
 
  private:
   Outbox(const OutboxShape& shape, Region control, Region slab)
@@ -116,25 +117,25 @@ class Outbox {
 // memory that the peer may change at any time.
 class PeerOutbox {
  public:
-  // Verifies and maps the two descriptors. kDataLoss names what is wrong with them.
-  static absl::StatusOr<PeerOutbox> Map(const OutboxShape& shape, uint64_t epoch, UniqueFd control,
-                                        UniqueFd slab);
+  // Verifies and maps the two descriptors; `slabs` is where the first slab goes. kDataLoss names
+  // what is wrong with them.
+  static absl::StatusOr<PeerOutbox> Map(const OutboxShape& shape, uint64_t epoch, const Peer& peer,
+                                        UniqueFd control, UniqueFd slab, PeerSlabs slabs);
 
   const OutboxShape& shape() const { return shape_; }
   const Control& control() const { return *reinterpret_cast<const Control*>(control_.data()); }
   const Receipt* receipts() const;
   const Slot* slots() const;
 
-  // The words that `block` describes, or nothing unless all of them lie inside a known slab.
-  std::optional<std::span<const capnp::word>> Find(const BlockDescriptor& block) const;
+  PeerSlabs& slabs() { return slabs_; }
 
  private:
-  PeerOutbox(const OutboxShape& shape, Region control, Region slab)
-      : shape_(shape), control_(std::move(control)), slab_(std::move(slab)) {}
+  PeerOutbox(const OutboxShape& shape, Region control, PeerSlabs slabs)
+      : shape_(shape), control_(std::move(control)), slabs_(std::move(slabs)) {}
 
   OutboxShape shape_;
   Region control_;
-  Region slab_;
+  PeerSlabs slabs_;
 };
 
 }  // namespace shoal

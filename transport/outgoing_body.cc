@@ -58,7 +58,7 @@ kj::ArrayPtr<capnp::word> OutgoingBody::Allocate(uint32_t minimum_words) {
   }
   if (block) {
     Hold(*block);
-    return kj::arrayPtr(link_->arena.At(block->block), block->block.words);
+    return kj::arrayPtr(block->memory(), size_t{block->block.words});
   }
   void* memory = std::calloc(words, sizeof(capnp::word));
   KJ_REQUIRE(memory != nullptr, "no memory for a message segment", words);
@@ -67,7 +67,7 @@ kj::ArrayPtr<capnp::word> OutgoingBody::Allocate(uint32_t minimum_words) {
 }
 
 std::optional<HeldBlock> OutgoingBody::ClaimBlock(uint32_t words) {
-  return link_ == nullptr ? std::nullopt : link_->arena.Claim(words);
+  return link_ == nullptr ? std::nullopt : WritingLock(*link_).Claim(words);
 }
 
 void OutgoingBody::End() {

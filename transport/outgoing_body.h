@@ -10,7 +10,6 @@
 
 #include "absl/container/inlined_vector.h"
 #include "capnp/message.h"
-#include "shoal/transport/block_arena.h"
 #include "shoal/transport/fragments.h"
 #include "shoal/transport/link.h"
 #include "shoal/transport/slot_ring.h"

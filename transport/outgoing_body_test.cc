@@ -27,14 +27,14 @@ class OutgoingBodyTest : public testing::Test {
   void DropFinished() {
     while (OutgoingBody* body = link()->outgoing.Take()) {
       for (const HeldBlock& held : body->blocks()) {
-        link()->arena.Drop(held);
+        link()->slabs.Drop(held);
       }
       delete body;
     }
   }
 
   const std::shared_ptr<Link>& link() { return links_.left; }
-  uint32_t claimed_blocks() { return link()->arena.claimed_blocks(); }
+  uint32_t claimed_blocks() { return link()->slabs.claimed_blocks(); }
 
  private:
   LinkPair links_ = MakeLinkPair();
@@ -87,7 +87,7 @@ TEST_F(OutgoingBodyTest, UsesAFewGrowingBlocksForAMessageBuiltInSmallSteps) {
 }
 
 TEST_F(OutgoingBodyTest, BuildsOnTheHeapWhenNoBlockIsFree) {
-  ASSERT_TRUE(link()->arena.Claim(kSmallSlabWords).has_value());
+  ASSERT_TRUE(link()->slabs.Claim(kSmallSlabWords).has_value());
   const BodyRef body = Claim();
   BuildBlob(body->builder(), 1, 1000);
   ASSERT_EQ(body->segments().size(), 2u);
@@ -108,7 +108,7 @@ TEST_F(OutgoingBodyTest, TakesNoBlockForMemoryOfTheUsersOwn) {
 
 TEST_F(OutgoingBodyTest, HoldsABlockThatIsGivenToIt) {
   const BodyRef body = Claim();
-  const HeldBlock held = link()->arena.Claim(100).value();
+  const HeldBlock held = link()->slabs.Claim(100).value();
   body->Hold(held);
   ASSERT_NE(body->BlockOf(held.begin), nullptr);
   EXPECT_EQ(body->BlockOf(held.begin)->block, held.block);

@@ -58,15 +58,17 @@ struct ControlBuffer {
                                              CMSG_SPACE(kMaxPacketFds * sizeof(int))> bytes;
 };
 
-// The same, taken into ownership.
-struct Control {
-  absl::InlinedVector<UniqueFd, 4> fds;
-  std::optional<ucred> sender;
-};
+absl::Status TooMuch(const ucred& sender, std::string_view what, size_t limit) {
+  return absl::DataLossError(absl::StrCat("a packet with ", std::string(what), " came from ",
+                                          Describe(sender), ", expected at most ", limit));
+}
 
-Control TakeControl(msghdr* message) {
-  Control control;
-  for (cmsghdr* part = CMSG_FIRSTHDR(message); part != nullptr; part = CMSG_NXTHDR(message, part)) {
+}  // namespace
+
+PacketControl TakeControl(msghdr& message) {
+  PacketControl control;
+  for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr;
+       part = CMSG_NXTHDR(&message, part)) {
     if (part->cmsg_level != SOL_SOCKET) {
       continue;
     }
@@ -83,13 +85,6 @@ Control TakeControl(msghdr* message) {
   }
   return control;
 }
-
-absl::Status TooMuch(const ucred& sender, std::string_view what, size_t limit) {
-  return absl::DataLossError(absl::StrCat("a packet with ", std::string(what), " came from ",
-                                          Describe(sender), ", expected at most ", limit));
-}
-
-}  // namespace
 
 absl::Status SendPacket(int fd, std::span<const std::byte> bytes, std::span<const int> fds) {
   if (bytes.empty()) {
@@ -149,7 +144,7 @@ absl::StatusOr<std::optional<Packet>> ReceivePacket(int fd, size_t max_bytes, si
 
   // From here on the descriptors are owned, so each error closes them.
   const size_t length = static_cast<size_t>(received);
-  Control control = TakeControl(&message);
+  PacketControl control = TakeControl(message);
   if (!control.sender && length == 0) {
     return PeerGone(fd);
   }

@@ -29,6 +29,13 @@ struct Packet {
   ucred sender;  // who sent it, by the kernel's word: process, real user and real group id
 };
 
+// What accompanies a packet's bytes, taken out of a message that recvmsg() or recvmmsg() filled.
+struct PacketControl {
+  absl::InlinedVector<UniqueFd, 4> fds;
+  std::optional<ucred> sender;
+};
+PacketControl TakeControl(msghdr& message);
+
 // Sends one packet: at least one byte, and copies of `fds`, which stay the caller's. All of it is
 // sent or nothing.
 //

@@ -1,9 +1,19 @@
 #include "shoal/transport/receiver.h"
 
+#include <utility>
+#include <variant>
+
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "shoal/transport/news.h"
 
 namespace shoal {
+namespace {
+
+// Each takes up to 64 packets from the socket, whose buffer holds a few hundred.
+constexpr int kMostLooksForASlab = 64;
+
+}  // namespace
 
 Receiver::Receiver(std::shared_ptr<Link> link, uint64_t max_message_words)
     : link_(std::move(link)),
@@ -15,7 +25,8 @@ absl::StatusOr<IncomingBody*> Receiver::Take() {
   while (!ended_) {
     const std::optional<SlotHeader> header = ring_.Next();
     if (!header) {
-      return nullptr;
+      const absl::Status heard = link_->doorbell.has_news() ? HearNews() : absl::OkStatus();
+      return heard.ok() ? absl::StatusOr<IncomingBody*>(nullptr) : heard;
     }
     if (absl::Status valid = Check(*header); !valid.ok()) {
       return valid;
@@ -102,8 +113,11 @@ absl::StatusOr<IncomingBody*> Receiver::TakeMessage(const SlotHeader& header) {
 
 absl::Status Receiver::AddBlock(const BlockDescriptor& block, uint64_t& total_words,
                                 IncomingBody& body) {
-  const auto words = link_->theirs.Find(block);
-  if (!words) {
+  if (absl::Status known = LearnOfSlab(block.slab); !known.ok()) {
+    return known;
+  }
+  const std::optional<PeerBlock> found = link_->theirs.slabs().Find(block);
+  if (!found) {
     return CorruptPeer(
         link_->peer,
         absl::StrCat("a block in slab ", block.slab, " of ", block.words, " words at offset"),
@@ -118,8 +132,41 @@ absl::Status Receiver::AddBlock(const BlockDescriptor& block, uint64_t& total_wo
                        absl::StrCat("at most ", link_->receipts.count()));
   }
   ++borrowed_;
-  body.loans.push_back(block.loan);
-  body.segments.push_back(kj::arrayPtr(words->data(), words->size()));
+  found->slab->Borrow();
+  body.borrowed.push_back({.loan = block.loan, .block = *found});
+  body.segments.push_back(kj::arrayPtr(found->words.data(), found->words.size()));
+  return absl::OkStatus();
+}
+
+absl::Status Receiver::LearnOfSlab(uint32_t number) {
+  // The peer sent the slab's descriptor before the message that names it, and the ring outruns the
+  // socket. Bounded, because a peer may send for ever.
+  for (int i = 0; i < kMostLooksForASlab && !link_->theirs.slabs().Has(number); ++i) {
+    const bool drained = link_->doorbell.DrainNow();
+    if (absl::Status heard = HearNews(); !heard.ok() || !drained) {
+      return heard;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Receiver::HearNews() {
+  for (Doorbell::Packet& packet : link_->doorbell.TakeNews()) {
+    absl::StatusOr<News> news = ParseNews(std::move(packet), link_->peer);
+    if (!news.ok()) {
+      return news.status();
+    }
+    PeerSlabs& slabs = link_->theirs.slabs();
+    absl::Status heard = absl::OkStatus();
+    if (auto* added = std::get_if<SlabAdded>(&*news)) {
+      heard = slabs.Add(added->number, added->bytes, std::move(added->fd), link_->peer);
+    } else if (const auto* dropped = std::get_if<SlabDropped>(&*news)) {
+      heard = slabs.Drop(dropped->number, link_->peer);
+    }
+    if (!heard.ok()) {
+      return heard;
+    }
+  }
   return absl::OkStatus();
 }
 

@@ -51,6 +51,8 @@ class Receiver {
   absl::Status Check(const SlotHeader& header) const;
   absl::Status CheckSize(uint64_t words) const;
   absl::Status AddBlock(const BlockDescriptor& block, uint64_t& total_words, IncomingBody& body);
+  absl::Status LearnOfSlab(uint32_t number);
+  absl::Status HearNews();
   IncomingBody* NewBody();
   void Consume(uint32_t slots);
 

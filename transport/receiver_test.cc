@@ -58,7 +58,7 @@ TEST_F(ReceiverTest, IsReadyWhenAMessageIsThere) {
 }
 
 TEST_F(ReceiverTest, TakesTheWordsOfASlotAndThenItsBlocksAsSegments) {
-  reinterpret_cast<uint64_t*>(links_.left->own.slab())[100] = 42;
+  reinterpret_cast<uint64_t*>(FirstSlab(*links_.left))[100] = 42;
   Publish(SlotKind::kMessage, {1, 2, 3}, {{.loan = 9, .offset_words = 100, .words = 5}});
   const absl::StatusOr<IncomingBody*> body = receiver_.Take();
   ASSERT_THAT(body, Succeeds());
@@ -67,8 +67,8 @@ TEST_F(ReceiverTest, TakesTheWordsOfASlotAndThenItsBlocksAsSegments) {
   EXPECT_EQ(reinterpret_cast<const uint64_t*>((*body)->segments[0].begin())[2], 3u);
   EXPECT_EQ((*body)->segments[1].size(), 5u);
   EXPECT_EQ(reinterpret_cast<const uint64_t*>((*body)->segments[1].begin())[0], 42u);
-  EXPECT_EQ((*body)->loans.size(), 1u);
-  EXPECT_EQ((*body)->loans[0], 9u);
+  EXPECT_EQ((*body)->borrowed.size(), 1u);
+  EXPECT_EQ((*body)->borrowed[0].loan, 9u);
   (*body)->Release();
 }
 

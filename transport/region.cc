@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <limits>
@@ -101,12 +102,13 @@ absl::Status MapError(size_t bytes, int error) {
 }
 
 // A descriptor below 0 has errno set.
-UniqueFd CreateMemfd() {
-  constexpr unsigned kFlags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+UniqueFd CreateMemfd(Region::Pages pages) {
+  const unsigned flags =
+      MFD_CLOEXEC | MFD_ALLOW_SEALING | (pages == Region::Pages::kHuge ? MFD_HUGETLB : 0);
   // vm.memfd_noexec=2 wants the file never to be executable; Linux before 6.3 does not know the
   // flag.
-  UniqueFd fd(memfd_create("shoal", kFlags | MFD_NOEXEC_SEAL));
-  return fd || errno != EINVAL ? std::move(fd) : UniqueFd(memfd_create("shoal", kFlags));
+  UniqueFd fd(memfd_create("shoal", flags | MFD_NOEXEC_SEAL));
+  return fd || errno != EINVAL ? std::move(fd) : UniqueFd(memfd_create("shoal", flags));
 }
 
 // 0 or errno.
@@ -130,7 +132,7 @@ absl::Status WrongProperty(const char* property, uint64_t value, const char* rel
 
 // The seals come first: only they make the other properties stay as they are, and asking for them
 // cannot hang, as fstat() of a file that a FUSE daemon serves can.
-absl::Status VerifyPeersFile(int fd, size_t expected_bytes) {
+absl::Status VerifyPeersFile(int fd, size_t expected_bytes, Region::Pages pages) {
   const int seals = fcntl(fd, F_GET_SEALS);
   if (seals < 0) {
     return absl::DataLossError(absl::StrCat(
@@ -145,7 +147,12 @@ absl::Status VerifyPeersFile(int fd, size_t expected_bytes) {
   if (fstatfs(fd, &file_system) != 0) {
     return absl::InternalError(absl::StrCat("fstatfs of the peer's region: ", strerror(errno)));
   }
-  if (file_system.f_type != TMPFS_MAGIC) {
+  if (file_system.f_type == HUGETLBFS_MAGIC && pages != Region::Pages::kHuge) {
+    return absl::DataLossError(
+        "the peer's region: it is in huge pages, expected normal ones; set "
+        "ChannelOptions::huge_pages on this side too");
+  }
+  if (file_system.f_type != TMPFS_MAGIC && file_system.f_type != HUGETLBFS_MAGIC) {
     return absl::DataLossError(absl::StrCat("the peer's region: file system is 0x",
                                             absl::Hex(file_system.f_type), ", expected tmpfs, 0x",
                                             absl::Hex(TMPFS_MAGIC), ", with normal pages"));
@@ -167,14 +174,37 @@ absl::Status VerifyPeersFile(int fd, size_t expected_bytes) {
 
 }  // namespace
 
-absl::StatusOr<Region> Region::Create(size_t bytes) {
+size_t Region::HugePageBytes() {
+  std::ifstream meminfo("/proc/meminfo");
+  std::string line;
+  while (std::getline(meminfo, line)) {
+    size_t kibibytes = 0;
+    if (std::sscanf(line.c_str(), "Hugepagesize: %zu kB", &kibibytes) == 1) {
+      return kibibytes * 1024;
+    }
+  }
+  return static_cast<size_t>(sysconf(_SC_PAGESIZE));
+}
+
+absl::StatusOr<Region> Region::Create(size_t bytes, Pages pages) {
+  if (pages == Pages::kHuge && bytes % HugePageBytes() == 0) {
+    absl::StatusOr<Region> huge = CreateOf(bytes, Pages::kHuge);
+    if (huge.ok()) {
+      huge->huge_page_bytes_ = bytes;
+      return huge;
+    }
+  }
+  return CreateOf(bytes, Pages::kNormal);
+}
+
+absl::StatusOr<Region> Region::CreateOf(size_t bytes, Pages pages) {
   if (absl::Status size = CheckSize(bytes); !size.ok()) {
     return size;
   }
   if (absl::Status limits = CheckLimits(bytes); !limits.ok()) {
     return limits;
   }
-  UniqueFd fd = CreateMemfd();
+  UniqueFd fd = CreateMemfd(pages);
   if (!fd || ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) {
     return CreateError(bytes, errno);
   }
@@ -194,14 +224,14 @@ absl::StatusOr<Region> Region::Create(size_t bytes) {
   return region;
 }
 
-absl::StatusOr<Region> Region::Map(UniqueFd fd, size_t expected_bytes) {
+absl::StatusOr<Region> Region::Map(UniqueFd fd, size_t expected_bytes, Pages pages) {
   if (absl::Status size = CheckSize(expected_bytes); !size.ok()) {
     return size;
   }
   if (!fd) {
     return absl::InvalidArgumentError("mapping the peer's region: no descriptor was given");
   }
-  if (absl::Status file = VerifyPeersFile(fd.get(), expected_bytes); !file.ok()) {
+  if (absl::Status file = VerifyPeersFile(fd.get(), expected_bytes, pages); !file.ok()) {
     return file;
   }
   void* const data = mmap(nullptr, expected_bytes, PROT_READ, MAP_SHARED, fd.get(), 0);
@@ -214,7 +244,8 @@ absl::StatusOr<Region> Region::Map(UniqueFd fd, size_t expected_bytes) {
 Region::Region(Region&& other) noexcept
     : fd_(std::move(other.fd_)),
       data_(std::exchange(other.data_, nullptr)),
-      size_(std::exchange(other.size_, 0)) {}
+      size_(std::exchange(other.size_, 0)),
+      huge_page_bytes_(std::exchange(other.huge_page_bytes_, 0)) {}
 
 Region& Region::operator=(Region&& other) noexcept {
   if (this != &other) {
@@ -222,11 +253,20 @@ Region& Region::operator=(Region&& other) noexcept {
     fd_ = std::move(other.fd_);
     data_ = std::exchange(other.data_, nullptr);
     size_ = std::exchange(other.size_, 0);
+    huge_page_bytes_ = std::exchange(other.huge_page_bytes_, 0);
   }
   return *this;
 }
 
 Region::~Region() { Unmap(); }
+
+void Region::Prefault() const {
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  for (size_t offset = 0; offset < size_; offset += page) {
+    // A read is enough: a shared page is mapped for writing as well where that is allowed.
+    static_cast<void>(*static_cast<const volatile std::byte*>(data_ + offset));
+  }
+}
 
 void Region::Unmap() {
   if (data_ != nullptr) {

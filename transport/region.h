@@ -22,6 +22,13 @@ namespace shoal {
 // lay it out.
 class Region {
  public:
+  // What a region is made of. kHuge: pages of the system's huge page size where it has enough of
+  // them free (vm.nr_hugepages), normal ones otherwise.
+  enum class Pages { kNormal, kHuge };
+
+  // The system's default huge page size in bytes, or the normal page size where there is none.
+  static size_t HugePageBytes();
+
   // A zeroed region of `bytes`, mapped read-write, with all its memory allocated now, so that
   // exhaustion is an error here and not a signal at some later store. Costs about 1 us for each
   // page.
@@ -30,16 +37,17 @@ class Region {
   // descriptors, the file size limit, memory or address space run out; the text has the limit, its
   // value and what to do. A memory cgroup that is full is no error that the kernel reports: it
   // kills.
-  static absl::StatusOr<Region> Create(size_t bytes);
+  static absl::StatusOr<Region> Create(size_t bytes, Pages pages = Pages::kNormal);
 
   // The peer's region that came as `fd`, mapped read-only. Before it is mapped, it is verified to
-  // be a memfd of normal pages with all four seals, of `expected_bytes`, and wholly allocated. `fd`
-  // is closed in any case.
+  // be a memfd of normal pages (or huge ones, if `pages` says so) with all four seals, of
+  // `expected_bytes`, and wholly allocated. `fd` is closed in any case.
   //
   // kInvalidArgument: `expected_bytes` as in Create(), or `fd` is empty. kDataLoss: the peer sent
   // something else; the text has the property, its value and the one expected. kResourceExhausted:
   // no address space.
-  static absl::StatusOr<Region> Map(UniqueFd fd, size_t expected_bytes);
+  static absl::StatusOr<Region> Map(UniqueFd fd, size_t expected_bytes,
+                                    Pages pages = Pages::kNormal);
 
   Region(Region&& other) noexcept;
   Region& operator=(Region&& other) noexcept;
@@ -52,6 +60,12 @@ class Region {
   // In bytes.
   size_t size() const { return size_; }
 
+  // Those of them that are in huge pages; known to the owner.
+  size_t huge_page_bytes() const { return huge_page_bytes_; }
+
+  // Touches every page, so that no later access has to wait for the system to map it.
+  void Prefault() const;
+
   // The memfd to be sent to the peer; -1 in a region got by Map(), which needs none to stay mapped.
   int fd() const { return fd_.get(); }
 
@@ -61,11 +75,13 @@ class Region {
  private:
   Region(UniqueFd fd, std::byte* data, size_t size)
       : fd_(std::move(fd)), data_(data), size_(size) {}
+  static absl::StatusOr<Region> CreateOf(size_t bytes, Pages pages);
   void Unmap();
 
   UniqueFd fd_;
   std::byte* data_;
   size_t size_;
+  size_t huge_page_bytes_ = 0;
 };
 
 }  // namespace shoal

@@ -279,7 +279,7 @@ TEST(RegionMap, RefusesHugePages) {
   UniqueFd huge(memfd_create("huge", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB));
   ASSERT_TRUE(huge);
   ASSERT_EQ(fcntl(huge.get(), F_ADD_SEALS, kFourSeals), 0);
-  ExpectRefusedByMap(std::move(huge), Page(), "expected tmpfs");
+  ExpectRefusedByMap(std::move(huge), Page(), "set ChannelOptions::huge_pages");
 }
 
 TEST(RegionMap, RefusesNothingAndASizeThatIsNotOfWholePages) {

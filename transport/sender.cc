@@ -12,22 +12,31 @@ Sender::Sender(std::shared_ptr<Link> link)
     : link_(std::move(link)), ring_(link_->own.slots(), link_->own.shape().slots) {}
 
 BodyRef Sender::Claim(uint32_t hint_words) {
-  TakeBackBodies();
-  if (idle_bodies_.empty()) {
-    idle_bodies_.push_back(std::make_unique<OutgoingBody>());
-  }
-  OutgoingBody* body = idle_bodies_.back().release();
-  idle_bodies_.pop_back();
+  OutgoingBody* body = NewBody();
   ring_.Prefetch();
   body->Begin(link_, hint_words);
   return BodyRef(body);
+}
+
+OutgoingBody* Sender::NewBody() {
+  const WritingLock lock(*link_);
+  TakeBackBodies();
+  if (link_->slabs.grown()) {
+    link_->slabs.DropIdle();
+  }
+  if (idle_bodies_.empty()) {
+    return new OutgoingBody;
+  }
+  OutgoingBody* body = idle_bodies_.back().release();
+  idle_bodies_.pop_back();
+  return body;
 }
 
 void Sender::TakeBackBodies() {
   while (OutgoingBody* body = link_->outgoing.Take()) {
     idle_bodies_.emplace_back(body);
     for (const HeldBlock& held : body->blocks()) {
-      link_->arena.Drop(held);
+      link_->slabs.Drop(held);
     }
     body->blocks().clear();
   }
@@ -66,14 +75,14 @@ absl::StatusOr<bool> Sender::OfferBlocks(OutgoingBody& body, Segments segments) 
     inline_words = {reinterpret_cast<const uint64_t*>(segments[0].begin()), segments[0].size()};
     in_blocks = segments.slice(1, segments.size());
   }
-  BlockArena& arena = link_->arena;
-  if (absl::Status collected = arena.Collect(link_->peer); !collected.ok()) {
+  WritingLock lock(*link_);
+  if (absl::Status collected = link_->loans.Collect(link_->peer); !collected.ok()) {
     return collected;
   }
   constexpr size_t kMostBlocks = std::numeric_limits<decltype(SlotHeader::blocks)>::max();
   const uint64_t slots_needed = (inline_words.size() + 2 * in_blocks.size()) / Slot::kWords + 1;
   if (slots_needed > MaxSlotsPerMessage(ring_.count()) || in_blocks.size() > kMostBlocks ||
-      in_blocks.size() > arena.free_loans()) {
+      in_blocks.size() > link_->loans.available()) {
     return OfferFragments(body);
   }
   const absl::StatusOr<bool> room =
@@ -81,44 +90,61 @@ absl::StatusOr<bool> Sender::OfferBlocks(OutgoingBody& body, Segments segments) 
   if (!room.ok() || !*room) {
     return room;
   }
-  if (!MoveToBlocks(body, in_blocks)) {
+  if (!MoveToBlocks(body, in_blocks, lock)) {
     return OfferFragments(body);
   }
   absl::InlinedVector<BlockDescriptor, 8> descriptors;
   for (const auto& segment : in_blocks) {
     HeldBlock& held = *body.BlockOf(segment.begin());
-    arena.Trim(held, static_cast<uint32_t>(segment.size()));
-    descriptors.push_back(arena.Lend(held));
+    link_->slabs.Trim(held, static_cast<uint32_t>(segment.size()));
+    descriptors.push_back(link_->loans.Lend(held));
   }
   ring_.Publish(SlotKind::kMessage, inline_words, descriptors);
   Published();
   return true;
 }
 
-bool Sender::MoveToBlocks(OutgoingBody& body, Segments in_blocks) {
+bool Sender::MoveToBlocks(OutgoingBody& body, Segments in_blocks, WritingLock& lock) {
   const size_t held_before = body.blocks().size();
   for (const auto& segment : in_blocks) {
-    if (body.BlockOf(segment.begin()) != nullptr) {
-      continue;
+    HeldBlock* held = body.BlockOf(segment.begin());
+    if (held == nullptr) {
+      held = CopyToBlock(body, segment, lock);
     }
-    const auto words = static_cast<uint32_t>(segment.size());
-    std::optional<HeldBlock> block = link_->arena.Claim(words);
-    if (!block) {
+    if (held == nullptr || !link_->slabs.Announce(*held->slab).ok()) {
       // What was copied would be out of date if the message is abandoned, changed and offered anew.
       for (size_t i = held_before; i < body.blocks().size(); ++i) {
-        link_->arena.Drop(body.blocks()[i]);
+        link_->slabs.Drop(body.blocks()[i]);
       }
       body.blocks().erase(body.blocks().begin() + held_before, body.blocks().end());
       return false;
     }
-    std::memcpy(static_cast<void*>(link_->arena.At(block->block)), segment.begin(),
-                words * sizeof(capnp::word));
-    copied_words_ += words;
-    block->begin = segment.begin();
-    block->used_words = words;
-    body.Hold(*block);
   }
   return true;
+}
+
+HeldBlock* Sender::CopyToBlock(OutgoingBody& body, const kj::ArrayPtr<const capnp::word>& segment,
+                               WritingLock& lock) {
+  const auto words = static_cast<uint32_t>(segment.size());
+  std::optional<HeldBlock> block = lock.Claim(words);
+  if (!block) {
+    return nullptr;
+  }
+  std::memcpy(static_cast<void*>(block->memory()), segment.begin(), words * sizeof(capnp::word));
+  copied_words_ += words;
+  block->begin = segment.begin();
+  block->used_words = words;
+  return &body.Hold(*block);
+}
+
+absl::Duration Sender::Trim() {
+  if (!link_->slabs.grown()) {
+    return absl::InfiniteDuration();
+  }
+  const std::lock_guard lock(link_->writing);
+  TakeBackBodies();
+  link_->loans.Collect(link_->peer).IgnoreError();  // the next offer reports it
+  return link_->slabs.DropIdle();
 }
 
 absl::StatusOr<bool> Sender::OfferFragments(OutgoingBody& body) {

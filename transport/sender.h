@@ -15,7 +15,7 @@
 
 namespace shoal {
 
-// Never waits: an offer that finds no room says so. One thread at a time.
+// Never waits: an offer that finds no room says so. One thread at a time, but for Trim().
 class Sender {
  public:
   explicit Sender(std::shared_ptr<Link> link);
@@ -53,6 +53,9 @@ class Sender {
     Sender& sender_;
   };
 
+  // Gives idle slabs back to the system, and returns when to look again. Any thread.
+  absl::Duration Trim();
+
   // Whether the peer has made room since the last offer returned false.
   bool RoomCame();
 
@@ -63,13 +66,17 @@ class Sender {
   uint64_t copied_words() const { return copied_words_; }
 
  private:
+  OutgoingBody* NewBody();
+
   // Takes the messages that were let go since, on any thread, and drops their blocks.
   void TakeBackBodies();
 
   absl::StatusOr<bool> HasRoom(uint32_t slots);
   absl::StatusOr<bool> OfferBlocks(OutgoingBody& body, Segments segments);
   absl::StatusOr<bool> OfferFragments(OutgoingBody& body);
-  bool MoveToBlocks(OutgoingBody& body, Segments in_blocks);
+  bool MoveToBlocks(OutgoingBody& body, Segments in_blocks, WritingLock& lock);
+  HeldBlock* CopyToBlock(OutgoingBody& body, const kj::ArrayPtr<const capnp::word>& segment,
+                         WritingLock& lock);
   void Published();
   void RingIfParked();
 

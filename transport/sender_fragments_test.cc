@@ -54,7 +54,7 @@ TEST_F(FragmentsTest, ArriveAsTheMessageThatWasBuilt) {
   std::optional<IncomingMessage> message = Deliver(Built(1, kHugeBytes));
   ASSERT_TRUE(message.has_value());
   ExpectBlob(message->reader(), 1, kHugeBytes);
-  EXPECT_EQ(links_.left->arena.lent_blocks(), 0u);
+  EXPECT_EQ(links_.left->slabs.lent_blocks(), 0u);
   EXPECT_EQ(sender_.messages(), 1u);
   EXPECT_EQ(receiver_.messages(), 1u);
 }
@@ -85,7 +85,7 @@ TEST_F(FragmentsTest, AreUsedWhileThePeerHoldsAllLoans) {
     ASSERT_TRUE(Offer(Built(i, kLargeBytes)));
     held.push_back(TakeFrom(receiver_));
   }
-  ASSERT_EQ(links_.left->arena.free_loans(), 0u);
+  ASSERT_EQ(links_.left->loans.available(), 0u);
   ASSERT_TRUE(Offer(Built(16, kLargeBytes)));
   EXPECT_GT(sender_.copied_words(), 0u);
   ExpectNextBlob(receiver_, 16, kLargeBytes);
@@ -116,7 +116,7 @@ TEST_F(FragmentsTest, AreUsedForMoreSegmentsThanAMessageMayTakeSlots) {
                         capnp::Data::Reader(kForeign[i], sizeof(kForeign[i]))));
   }
   ASSERT_TRUE(sender.Offer(*body).value());
-  EXPECT_EQ(links.left->arena.lent_blocks(), 0u);
+  EXPECT_EQ(links.left->slabs.lent_blocks(), 0u);
   EXPECT_GT(sender.copied_words(), 100u);
   std::optional<IncomingMessage> message = TakeFrom(receiver);
   ASSERT_TRUE(message.has_value());
@@ -183,17 +183,17 @@ TEST_F(FragmentsTest, MayBeTheLastThingBeforeTheEnd) {
 // Of its two segments on the heap only the first finds a block when the message is offered, and
 // both do when it is offered again.
 TEST_F(FragmentsTest, LeaveNoStaleCopyOfAMessageThatChangesAfterItWasAbandoned) {
-  BlockArena& arena = links_.left->arena;
-  const HeldBlock all = arena.Claim(kSmallSlabWords).value();
+  Slabs& slabs = links_.left->slabs;
+  const HeldBlock all = slabs.Claim(kSmallSlabWords).value();
   const BodyRef body = Built(1, 10'000);
   const auto second = body->builder().getOrphanage().newOrphan<capnp::Data>(28'000);
-  arena.Drop(all);
-  const HeldBlock half = arena.Claim(kSmallSlabWords / 2).value();
+  slabs.Drop(all);
+  const HeldBlock half = slabs.Claim(kSmallSlabWords / 2).value();
   ASSERT_FALSE(Offer(body));
-  EXPECT_EQ(arena.claimed_blocks(), 1u);
+  EXPECT_EQ(slabs.claimed_blocks(), 1u);
   sender_.Abandon();
   EXPECT_FALSE(TakeFrom(receiver_).has_value());
-  arena.Drop(half);
+  slabs.Drop(half);
   std::ranges::fill(body->builder().getRoot<test::Blob>().getData(), 99);
   ASSERT_TRUE(Offer(body));
   std::optional<IncomingMessage> message = TakeFrom(receiver_);
@@ -207,7 +207,7 @@ TEST_F(FragmentsTest, OutliveTheirSenderAndReceiver) {
     const LinkPair links = MakeLinkPair();
     Sender sender(links.left);
     Receiver receiver(links.right, ChannelOptions::kMaxMessageWords);
-    ASSERT_TRUE(links.left->arena.Claim(kSmallSlabWords).has_value());
+    ASSERT_TRUE(links.left->slabs.Claim(kSmallSlabWords).has_value());
     const BodyRef body = sender.Claim(0);
     BuildBlob(body->builder(), 1, kLargeBytes);
     ASSERT_THAT(sender.Offer(*body), Succeeds());

@@ -100,8 +100,8 @@ TEST_F(HostilePeerTest, MayNotGiveBackABlockTwice) {
   ASSERT_THAT(Offer(kLargeBytes), Succeeds());
   const absl::StatusOr<IncomingBody*> body = receiver_.Take();
   ASSERT_THAT(body, Succeeds());
-  ASSERT_EQ((*body)->loans.size(), 1u);
-  const uint32_t loan = (*body)->loans[0];
+  ASSERT_EQ((*body)->borrowed.size(), 1u);
+  const uint32_t loan = (*body)->borrowed[0].loan;
   (*body)->Release();
   SayReceipt(1, loan);
   EXPECT_THAT(Offer(kLargeBytes), Fails(kDataLoss, "as a receipt"));
@@ -122,7 +122,7 @@ TEST_F(HostilePeerTest, GivesNothingBackWithAReceiptOfAnotherLap) {
   ASSERT_THAT(Offer(kLargeBytes), Succeeds());
   links_.right->own.receipts()[0] = uint64_t{2} << 32;
   EXPECT_THAT(Offer(kLargeBytes), Succeeds());
-  EXPECT_EQ(links_.left->arena.lent_blocks(), 2u);
+  EXPECT_EQ(links_.left->slabs.lent_blocks(), 2u);
 }
 
 TEST_F(HostilePeerTest, MayNotInterruptAMessageInFragmentsEither) {

@@ -60,7 +60,7 @@ class SenderTest : public testing::Test {
   }
 
   // Claims all that is free, so that nothing is left for a message.
-  HeldBlock ClaimWholeSlab() { return arena().Claim(kSmallSlabWords).value(); }
+  HeldBlock ClaimWholeSlab() { return slabs().Claim(kSmallSlabWords).value(); }
 
   bool PeerWasRung() {
     pollfd socket = {.fd = links_.right->doorbell.fd(), .events = POLLIN, .revents = 0};
@@ -69,7 +69,8 @@ class SenderTest : public testing::Test {
     return rung;
   }
 
-  BlockArena& arena() { return links_.left->arena; }
+  Slabs& slabs() { return links_.left->slabs; }
+  Loans& loans() { return links_.left->loans; }
 
   LinkPair links_ = MakeLinkPair();
   Sender sender_{links_.left};
@@ -78,7 +79,7 @@ class SenderTest : public testing::Test {
 
 TEST_F(SenderTest, PutsASmallMessageIntoItsSlot) {
   Send(Built(1, 28 * 8));
-  EXPECT_EQ(arena().claimed_blocks(), 0u);
+  EXPECT_EQ(slabs().claimed_blocks(), 0u);
   ExpectNext(1, 28 * 8);
   EXPECT_EQ(sender_.copied_words(), 0u);
   EXPECT_EQ(receiver_.copied_words(), 0u);
@@ -88,16 +89,16 @@ TEST_F(SenderTest, PutsALargeMessageIntoBlocksWithoutCopying) {
   const BodyRef body = Built(1, kLargeBytes);
   const auto* built_at = body->builder().getRoot<test::Blob>().getData().begin();
   Send(body);
-  EXPECT_EQ(arena().lent_blocks(), 1u);
+  EXPECT_EQ(slabs().lent_blocks(), 1u);
   std::optional<IncomingMessage> message = TakeFrom(receiver_);
   ASSERT_TRUE(message.has_value());
   ExpectBlob(message->reader(), 1, kLargeBytes);
   EXPECT_EQ(sender_.copied_words(), 0u);
   EXPECT_EQ(receiver_.copied_words(), 0u);
   const auto* read_at = message->Root<test::Blob>().getData().begin();
-  const auto* slab = links_.right->theirs.Find({.words = 1})->data();
+  const auto* slab = links_.right->theirs.slabs().Find({.words = 1})->words.data();
   EXPECT_EQ(read_at - reinterpret_cast<const capnp::byte*>(slab),
-            built_at - reinterpret_cast<const capnp::byte*>(links_.left->own.slab()));
+            built_at - reinterpret_cast<const capnp::byte*>(FirstSlab(*links_.left)));
 }
 
 TEST_F(SenderTest, SpreadsAMessageOfManyBlocksOverSlots) {
@@ -109,7 +110,7 @@ TEST_F(SenderTest, SpreadsAMessageOfManyBlocksOverSlots) {
                         capnp::Data::Reader(kForeign[i], sizeof(kForeign[i]))));
   }
   Send(body);
-  EXPECT_GE(arena().lent_blocks(), 12u);
+  EXPECT_GE(slabs().lent_blocks(), 12u);
   std::optional<IncomingMessage> message = TakeFrom(receiver_);
   ASSERT_TRUE(message.has_value());
   EXPECT_EQ((message->Root<capnp::AnyPointer>().getAs<capnp::List<capnp::Data>>().size()), 12u);
@@ -135,9 +136,9 @@ TEST_F(SenderTest, CopiesMemoryOfTheUsersOwnOnce) {
 TEST_F(SenderTest, CopiesWhatWasBuiltOnTheHeapWhenABlockIsFreeByThen) {
   const HeldBlock all = ClaimWholeSlab();
   const BodyRef body = Built(1, kLargeBytes);
-  arena().Drop(all);
+  slabs().Drop(all);
   Send(body);
-  EXPECT_EQ(arena().lent_blocks(), 1u);
+  EXPECT_EQ(slabs().lent_blocks(), 1u);
   EXPECT_EQ(sender_.copied_words(), body->segments()[1].size());
   ExpectNext(1, kLargeBytes);
 }
@@ -159,7 +160,7 @@ TEST_F(SenderTest, PublishesNothingOfADroppedClaimAndTakesItsBlocksBack) {
   }
   outstanding.clear();
   sender_.Claim(0);
-  EXPECT_EQ(arena().claimed_blocks(), 0u);
+  EXPECT_EQ(slabs().claimed_blocks(), 0u);
   EXPECT_FALSE(TakeFrom(receiver_).has_value());
 }
 
@@ -197,8 +198,8 @@ TEST_F(SenderTest, KeepsHundredsOfClaimsApart) {
   }
   claims.clear();
   sender_.Claim(0);
-  EXPECT_THAT(arena().Collect(links_.left->peer), Succeeds());
-  EXPECT_EQ(arena().claimed_blocks(), 0u);
+  EXPECT_THAT(loans().Collect(links_.left->peer), Succeeds());
+  EXPECT_EQ(slabs().claimed_blocks(), 0u);
 }
 
 TEST_F(SenderTest, TakesBlocksBackInAnyOrder) {
@@ -212,12 +213,12 @@ TEST_F(SenderTest, TakesBlocksBackInAnyOrder) {
   sender_.Claim(0);
   messages[1].reset();
   messages[2].reset();
-  EXPECT_THAT(arena().Collect(links_.left->peer), Succeeds());
-  EXPECT_EQ(arena().claimed_blocks(), 1u);
+  EXPECT_THAT(loans().Collect(links_.left->peer), Succeeds());
+  EXPECT_EQ(slabs().claimed_blocks(), 1u);
   ExpectBlob(messages[0]->reader(), 0, kLargeBytes);
   messages[0].reset();
-  EXPECT_THAT(arena().Collect(links_.left->peer), Succeeds());
-  EXPECT_EQ(arena().claimed_blocks(), 0u);
+  EXPECT_THAT(loans().Collect(links_.left->peer), Succeeds());
+  EXPECT_EQ(slabs().claimed_blocks(), 0u);
 }
 
 TEST_F(SenderTest, KeepsABlockThatThePeerGaveBackUntilItsMessageIsDropped) {
@@ -225,13 +226,13 @@ TEST_F(SenderTest, KeepsABlockThatThePeerGaveBackUntilItsMessageIsDropped) {
   Send(held);
   ExpectNext(1, kLargeBytes);
   Send(Built(2, kLargeBytes));
-  EXPECT_EQ(arena().lent_blocks(), 1u);
-  EXPECT_EQ(arena().claimed_blocks(), 2u);
+  EXPECT_EQ(slabs().lent_blocks(), 1u);
+  EXPECT_EQ(slabs().claimed_blocks(), 2u);
   EXPECT_EQ(held->builder().getRoot<test::Blob>().getNumber(), 1u);
   EXPECT_EQ(held->builder().getRoot<test::Blob>().getData().size(), kLargeBytes);
   held = BodyRef();
   sender_.Claim(0);
-  EXPECT_EQ(arena().claimed_blocks(), 1u);
+  EXPECT_EQ(slabs().claimed_blocks(), 1u);
 }
 
 TEST_F(SenderTest, KeepsABlockThatThePeerHoldsWhateverIsBuiltMeanwhile) {
@@ -248,7 +249,7 @@ TEST_F(SenderTest, KeepsABlockThatThePeerHoldsWhateverIsBuiltMeanwhile) {
 TEST_F(SenderTest, GivesBackTheTailOfABlockThatItsMessageDoesNotFill) {
   Send(Built(1, kSmallBytes, kSmallSlabWords));
   const BodyRef second = Built(2, kSmallBytes, kSmallSlabWords - BlockAllocator::kGranuleWords);
-  EXPECT_GE(arena().claimed_blocks(), 2u);
+  EXPECT_GE(slabs().claimed_blocks(), 2u);
   Send(second);
   EXPECT_EQ(sender_.copied_words(), 0u);
   ExpectNext(1, kSmallBytes);
@@ -286,7 +287,7 @@ TEST_F(SenderTest, GivesBuildersZeroMemoryWhereTheUsersOwnWasCopiedTo) {
   body = BodyRef();
   ASSERT_TRUE(TakeFrom(receiver_).has_value());
   sender_.Claim(0);
-  EXPECT_THAT(arena().Collect(links_.left->peer), Succeeds());
+  EXPECT_THAT(loans().Collect(links_.left->peer), Succeeds());
   body = sender_.Claim(kSmallSlabWords);
   const auto data = body->builder().initRoot<test::Blob>().initData(60000);
   EXPECT_EQ(std::ranges::count(data, 0), 60000);
@@ -310,7 +311,7 @@ TEST_F(SenderTest, TakesNoBlockFromAMessageForWhichTheRingIsFull) {
   FillRing();
   const BodyRef body = Built(16, kLargeBytes);
   ExpectFull(body);
-  EXPECT_EQ(arena().lent_blocks(), 0u);
+  EXPECT_EQ(slabs().lent_blocks(), 0u);
   EmptyRing();
   Send(body);
   ExpectNext(16, kLargeBytes);
@@ -375,8 +376,8 @@ TEST_F(SenderTest, TakesMessagesBackThatOtherThreadsDrop) {
     std::jthread receiver_side([&message] { message.reset(); });
   }
   sender_.Claim(0);
-  EXPECT_THAT(arena().Collect(links_.left->peer), Succeeds());
-  EXPECT_EQ(arena().claimed_blocks(), 0u);
+  EXPECT_THAT(loans().Collect(links_.left->peer), Succeeds());
+  EXPECT_EQ(slabs().claimed_blocks(), 0u);
 }
 
 }  // namespace

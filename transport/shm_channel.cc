@@ -255,7 +255,7 @@ absl::StatusOr<IncomingMessage> ShmChannel::Receive(absl::Duration duration) {
                                                       " within ", absl::FormatDuration(duration)));
     }
     Await(parked_, message_budget_, timeout.deadline(),
-          [this] { return receiver_.Ready() || HasNotice(); });
+          [this] { return receiver_.Ready() || HasNotice() || link_->doorbell.has_news(); });
   }
 }
 
@@ -282,9 +282,10 @@ void ShmChannel::Await(ParkedFlag& flag, SpinBudget& budget, const Deadline& dea
   }
   while (!ready() && !doorbell.hung_up() && !deadline.passed()) {
     const uint64_t rings = doorbell.rings();
+    const absl::Duration next_trim = sender_.Trim();
     flag.Raise();
     if (!ready()) {
-      doorbell.Sleep(rings, deadline);
+      doorbell.Sleep(rings, deadline.OrAfter(next_trim));
     }
     flag.Lower();
   }
@@ -330,7 +331,7 @@ absl::Status ShmChannel::SendFailed(const absl::Status& error) {
   return error;
 }
 
-absl::Duration ShmChannel::Trim() { return absl::InfiniteDuration(); }
+absl::Duration ShmChannel::Trim() { return sender_.Trim(); }
 
 ChannelStats ShmChannel::stats() const {
   return {.messages_sent = sender_.messages(),
@@ -338,8 +339,10 @@ ChannelStats ShmChannel::stats() const {
           .words_copied_out = sender_.copied_words(),
           .words_copied_in = receiver_.copied_words(),
           .sleeps = parked_.sleeps() + starved_.sleeps(),
-          .blocks_claimed = link_->arena.claimed_blocks(),
-          .blocks_lent = link_->arena.lent_blocks()};
+          .blocks_claimed = link_->slabs.claimed_blocks(),
+          .blocks_lent = link_->slabs.lent_blocks(),
+          .slabs = static_cast<uint32_t>(link_->slabs.count()),
+          .slabs_bytes = link_->slabs.bytes()};
 }
 
 }  // namespace shoal

@@ -1,0 +1,61 @@
+#include "shoal/transport/peer_slabs.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace shoal {
+
+absl::Status PeerSlabs::Add(uint32_t number, uint64_t bytes, UniqueFd fd, const Peer& peer) {
+  if (number < next_number_) {
+    return CorruptPeer(peer, "the number of a new slab", number,
+                       absl::StrCat("at least ", next_number_));
+  }
+  if (slabs_.size() >= kMaxSlabs) {
+    return CorruptPeer(peer, "slabs at a time", slabs_.size() + 1,
+                       absl::StrCat("at most ", kMaxSlabs));
+  }
+  if (bytes > max_bytes_ - bytes_) {
+    return CorruptPeer(peer, "the bytes of a new slab", bytes,
+                       absl::StrCat("at most the ", max_bytes_ - bytes_,
+                                    " that ChannelOptions::max_peer_slabs_bytes leaves"));
+  }
+  absl::StatusOr<Region> region = Region::Map(std::move(fd), bytes, pages_);
+  if (!region.ok()) {
+    return absl::Status(region.status().code(),
+                        absl::StrCat(peer.Describe(), ": ", region.status().message()));
+  }
+  slabs_[number] = std::make_unique<PeerSlab>(*std::move(region));
+  bytes_ += bytes;
+  next_number_ = uint64_t{number} + 1;
+  return absl::OkStatus();
+}
+
+absl::Status PeerSlabs::Drop(uint32_t number, const Peer& peer) {
+  const auto found = slabs_.find(number);
+  if (found == slabs_.end()) {
+    return CorruptPeer(peer, "the number of a slab that it drops", number, "one that it added");
+  }
+  if (found->second->borrowed() > 0) {
+    return CorruptPeer(peer, "blocks still lent in a slab that it drops", found->second->borrowed(),
+                       "0");
+  }
+  bytes_ -= found->second->words().size_bytes();
+  slabs_.erase(found);
+  return absl::OkStatus();
+}
+
+std::optional<PeerBlock> PeerSlabs::Find(const BlockDescriptor& block) const {
+  const auto found = slabs_.find(block.slab);
+  if (found == slabs_.end()) {
+    return std::nullopt;
+  }
+  const std::span<const capnp::word> words = found->second->words();
+  if (uint64_t{block.offset_words} + block.words > words.size()) {
+    return std::nullopt;
+  }
+  return PeerBlock{.slab = found->second.get(),
+                   .words = words.subspan(block.offset_words, block.words)};
+}
+
+}  // namespace shoal
