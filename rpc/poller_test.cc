@@ -243,7 +243,7 @@ TEST_F(PollerTest, WithNoSpinItParksAtOnceAndIsRung) {
   publish(*end.peer, 1);
   runUntilIdle();
   EXPECT_EQ(end.reader.messages, 1);
-  EXPECT_GE(end.reader.getChannel().stats().sleeps, 1);
+  EXPECT_GE(end.reader.getChannel().stats().parks, 1);
 }
 
 TEST_F(PollerTest, WithAnEndlessSpinItNeverParks) {
@@ -252,7 +252,7 @@ TEST_F(PollerTest, WithAnEndlessSpinItNeverParks) {
   publish(*end.peer, 1);
   timer().afterDelay(1 * kj::MILLISECONDS).wait(io.waitScope);
   EXPECT_EQ(end.reader.messages, 1);
-  EXPECT_EQ(end.reader.getChannel().stats().sleeps, 0);
+  EXPECT_EQ(end.reader.getChannel().stats().parks, 0);
 }
 
 TEST_F(PollerTest, WithAnEndlessSpinItHearsOfAPeerThatHangsUp) {

@@ -77,7 +77,7 @@ TEST(ChannelProcess, SleepsAndIsWokenAcrossProcesses) {
     ASSERT_TRUE(Send(*peer.channel, i, 8).ok());
     ExpectNext(*peer.channel, i, 8);
   }
-  EXPECT_GT(peer.channel->stats().sleeps, 0);
+  EXPECT_GT(peer.channel->stats().parks, 0);
 }
 
 TEST(ChannelProcess, ReusesBlocksOnlyWhenThePeerHasReleasedThem) {

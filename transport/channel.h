@@ -15,23 +15,9 @@
 #include "shoal/transport/options.h"
 #include "shoal/transport/peer.h"
 #include "shoal/transport/spin_budget.h"
+#include "shoal/transport/stats.h"
 
 namespace shoal {
-
-// Figures of one end, over the life of the channel.
-struct ChannelStats {
-  uint64_t messages_sent = 0;
-  uint64_t messages_received = 0;
-  // Words of payload that were copied instead of being read where they were built. What travels in
-  // a slot, at most 31 words, is not counted.
-  uint64_t words_copied_out = 0;
-  uint64_t words_copied_in = 0;
-  uint64_t sleeps = 0;          // waits that ended in a sleep
-  uint32_t blocks_claimed = 0;  // of this side's outbox, whoever has them now
-  uint32_t blocks_lent = 0;     // those that the peer has not given back
-  uint32_t slabs = 0;           // of this side's outbox
-  uint64_t slabs_bytes = 0;     // all of them together
-};
 
 // One thread may build and publish while another receives; messages may be dropped on any. All
 // errors name the peer. kUnavailable: the peer is gone or closed the channel, what it published
@@ -141,6 +127,7 @@ class Channel {
 
   virtual const Peer& peer() const = 0;
   virtual const ChannelOptions& options() const = 0;
+  // Another process sees them with ObserveChannels().
   virtual ChannelStats stats() const = 0;
 };
 

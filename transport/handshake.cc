@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "capnp/message.h"
 #include "capnp/serialize.h"
@@ -32,6 +33,20 @@ constexpr size_t kRegions = 2;  // control, slab
 uint64_t NewEpoch() {
   std::random_device random;
   return uint64_t{random()} << 32 | random();
+}
+
+Region::Pages PagesFor(const ChannelOptions& options) {
+  return options.huge_pages ? Region::Pages::kHuge : Region::Pages::kNormal;
+}
+
+absl::StatusOr<Outbox> NewOutbox(const ChannelOptions& options) {
+  absl::StatusOr<Outbox> outbox =
+      Outbox::Create(OutboxShape::Of(options), NewEpoch(), PagesFor(options));
+  if (outbox.ok() && options.prefault) {
+    outbox->control_region().Prefault();
+    outbox->slab_region().Prefault();
+  }
+  return outbox;
 }
 
 // What a greeting said, copied out of the packet and not yet believed.
@@ -66,7 +81,6 @@ absl::Status SendHello(int fd, Outbox& own, const ChannelOptions& options) {
   hello.setPeerSlabsBytes(options.max_peer_slabs_bytes);
   const std::array<int, kRegions> fds = {own.control_region().fd(), own.slab_region().fd()};
   absl::Status sent = SendGreeting(fd, message, fds);
-  own.control_region().ReleaseFd();
   own.slab_region().ReleaseFd();
   return sent;
 }
@@ -114,12 +128,15 @@ absl::Status Foreign(const Peer& peer) {
       " does not speak Shoal's protocol; check the address, which belongs to another program"));
 }
 
-absl::Status CheckUid(const Peer& peer, uid_t allowed) {
-  if (peer.uid == allowed) {
+absl::Status CheckUid(const Peer& peer, uid_t allowed, const ChannelOptions& options) {
+  const std::vector<uid_t>& others = options.allowed_uids;
+  if (peer.uid == allowed || std::find(others.begin(), others.end(), peer.uid) != others.end()) {
     return absl::OkStatus();
   }
-  return absl::PermissionDeniedError(absl::StrCat("the peer at ", peer.Describe(), " has user id ",
-                                                  peer.uid, "; allowed is ", allowed));
+  return absl::PermissionDeniedError(
+      absl::StrCat("the peer at ", peer.Describe(), " has user id ", peer.uid, "; allowed is ",
+                   allowed, others.empty() ? "" : ", or one of ", absl::StrJoin(others, ", "),
+                   "; ChannelOptions::allowed_uids lets others in"));
 }
 
 // Reads a greeting; Cap'n Proto throws on what is malformed, which ReadGreeting() catches.
@@ -175,21 +192,18 @@ struct Greeted {
   Peer peer;
 };
 
-absl::StatusOr<std::optional<Greeted>> ReceiveGreeting(int fd, const Address& address, uid_t uid) {
+absl::StatusOr<std::optional<Greeted>> ReceiveGreeting(int fd, const Address& address, uid_t uid,
+                                                       const ChannelOptions& options) {
   absl::StatusOr<std::optional<Packet>> packet = ReceivePacket(fd, kMaxGreetingBytes, kRegions);
   if (!packet.ok() || !*packet) {
     return packet.ok() ? absl::StatusOr<std::optional<Greeted>>(std::nullopt) : packet.status();
   }
   const Peer peer = {
       .address = address.text(), .pid = (*packet)->sender.pid, .uid = (*packet)->sender.uid};
-  if (absl::Status allowed = CheckUid(peer, uid); !allowed.ok()) {
+  if (absl::Status allowed = CheckUid(peer, uid, options); !allowed.ok()) {
     return allowed;
   }
   return Greeted{.packet = **std::move(packet), .peer = peer};
-}
-
-Region::Pages PagesFor(const ChannelOptions& options) {
-  return options.huge_pages ? Region::Pages::kHuge : Region::Pages::kNormal;
 }
 
 absl::StatusOr<PeerOutbox> MapRegions(Hello& hello, const Peer& peer,
@@ -200,9 +214,13 @@ absl::StatusOr<PeerOutbox> MapRegions(Hello& hello, const Peer& peer,
         " bytes, more than ChannelOptions::max_peer_slabs_bytes, ", options.max_peer_slabs_bytes,
         "; raise it, or lower slab_bytes on the other side"));
   }
-  return PeerOutbox::Map(hello.shape, hello.epoch, peer, std::move(hello.control),
-                         std::move(hello.slab),
-                         PeerSlabs(options.max_peer_slabs_bytes, PagesFor(options)));
+  absl::StatusOr<PeerOutbox> theirs = PeerOutbox::Map(
+      hello.shape, hello.epoch, peer, std::move(hello.control), std::move(hello.slab),
+      PeerSlabs(options.max_peer_slabs_bytes, PagesFor(options)));
+  if (theirs.ok() && options.prefault) {
+    theirs->Prefault();
+  }
+  return theirs;
 }
 
 std::unique_ptr<Channel> Join(UniqueFd socket, Outbox own, PeerOutbox theirs, uint64_t peer_maps,
@@ -226,10 +244,10 @@ absl::StatusOr<ClientHandshake> ClientHandshake::Begin(UniqueFd socket, const Ad
     return listener.status();
   }
   const Peer peer = {.address = address.text(), .pid = listener->pid, .uid = listener->uid};
-  if (absl::Status allowed = CheckUid(peer, uid); !allowed.ok()) {
+  if (absl::Status allowed = CheckUid(peer, uid, options); !allowed.ok()) {
     return allowed;
   }
-  absl::StatusOr<Outbox> own = Outbox::Create(OutboxShape::Of(options), NewEpoch());
+  absl::StatusOr<Outbox> own = NewOutbox(options);
   if (!own.ok()) {
     return own.status();
   }
@@ -240,7 +258,8 @@ absl::StatusOr<ClientHandshake> ClientHandshake::Begin(UniqueFd socket, const Ad
 }
 
 absl::StatusOr<std::unique_ptr<Channel>> ClientHandshake::Finish() {
-  absl::StatusOr<std::optional<Greeted>> greeted = ReceiveGreeting(socket_.get(), address_, uid_);
+  absl::StatusOr<std::optional<Greeted>> greeted =
+      ReceiveGreeting(socket_.get(), address_, uid_, options_);
   if (!greeted.ok() || !*greeted) {
     return greeted.ok() ? absl::StatusOr<std::unique_ptr<Channel>>(nullptr) : greeted.status();
   }
@@ -265,7 +284,8 @@ absl::StatusOr<std::unique_ptr<Channel>> ServerHandshake::Finish() {
 }
 
 absl::StatusOr<std::unique_ptr<Channel>> ServerHandshake::Answer() {
-  absl::StatusOr<std::optional<Greeted>> greeted = ReceiveGreeting(socket_.get(), address_, uid_);
+  absl::StatusOr<std::optional<Greeted>> greeted =
+      ReceiveGreeting(socket_.get(), address_, uid_, options_);
   if (!greeted.ok() || !*greeted) {
     return greeted.ok() ? absl::StatusOr<std::unique_ptr<Channel>>(nullptr) : greeted.status();
   }
@@ -277,7 +297,7 @@ absl::StatusOr<std::unique_ptr<Channel>> ServerHandshake::Answer() {
   if (!theirs.ok()) {
     return theirs.status();
   }
-  absl::StatusOr<Outbox> own = Outbox::Create(OutboxShape::Of(options_), NewEpoch());
+  absl::StatusOr<Outbox> own = NewOutbox(options_);
   if (!own.ok()) {
     return own.status();
   }

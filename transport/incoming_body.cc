@@ -1,5 +1,7 @@
 #include "shoal/transport/incoming_body.h"
 
+#include <sanitizer/asan_interface.h>
+
 #include <utility>
 
 namespace shoal {
@@ -9,6 +11,8 @@ void IncomingBody::Release() {
   segments.clear();
   joined.reset();
   GiveBack();
+  // In a build with AddressSanitizer, reading what was released is an error.
+  ASAN_POISON_MEMORY_REGION(inline_words, sizeof(inline_words));
   const std::shared_ptr<Link> owner = std::move(link);
   if (owner == nullptr) {
     delete this;
@@ -17,10 +21,18 @@ void IncomingBody::Release() {
   owner->incoming.Give(this);
 }
 
+void IncomingBody::Begin(std::shared_ptr<Link> its_link) {
+  ASAN_UNPOISON_MEMORY_REGION(inline_words, sizeof(inline_words));
+  link = std::move(its_link);
+}
+
 void IncomingBody::GiveBack() {
   for (const BorrowedBlock& lent : borrowed) {
-    lent.block.slab->GiveBack();
-    link->receipts.Write(lent.loan);
+    lent.block.GiveBack();
+    // A forked child has a copy of this message, and the peer wants one receipt.
+    if (!link->forked()) {
+      link->receipts.Write(lent.loan);
+    }
   }
   borrowed.clear();
 }

@@ -29,6 +29,9 @@ class IncomingBody {
   IncomingBody(const IncomingBody&) = delete;
   IncomingBody& operator=(const IncomingBody&) = delete;
 
+  // Begins a message, to be filled.
+  void Begin(std::shared_ptr<Link> its_link);
+
   // The message's reader. `options` bound what a traversal may cost.
   void Open(const capnp::ReaderOptions& options) { reader_.emplace(*this, options); }
   capnp::MessageReader& reader() { return *reader_; }

@@ -33,7 +33,7 @@ class IncomingBodyTest : public testing::Test {
   // Lets the body hold a block of the peer's.
   void Borrow(IncomingBody* body, uint32_t loan) {
     const PeerBlock block = link()->theirs.slabs().Find({.words = 1}).value();
-    block.slab->Borrow();
+    block.Borrow();
     body->borrowed.push_back({.loan = loan, .block = block});
   }
 

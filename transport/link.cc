@@ -16,9 +16,12 @@ Link::Link(Outbox own_outbox, PeerOutbox their_outbox, Peer the_peer, UniqueFd s
       receipts(own.receipts(), own.shape().receipts),
       parked_peer(&theirs.control().parked.value),
       starved_peer(&theirs.control().starved.value),
-      slabs(own.TakeSlab(), limits, doorbell),
+      slabs(own.TakeSlab(), limits, doorbell, own.control().written),
       loans(slabs, ReceiptReader(theirs.receipts(), theirs.shape().receipts),
-            theirs.shape().receipts) {}
+            theirs.shape().receipts) {
+  own.control().header.peer_pid = static_cast<uint32_t>(peer.pid);
+  own.control().header.peer_uid = peer.uid;
+}
 
 Link::~Link() = default;
 

@@ -28,6 +28,9 @@ struct Link {
   Link(Outbox own, PeerOutbox theirs, Peer peer, UniqueFd socket, const SlabLimits& limits);
   ~Link();
 
+  // True in a forked child, where nothing here may be used.
+  bool forked() const { return own.forked(); }
+
   Outbox own;
   PeerOutbox theirs;  // its slabs are the reading thread's
   const Peer peer;

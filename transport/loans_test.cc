@@ -29,9 +29,11 @@ const Peer kPeer = {.address = "shm:test", .pid = 1};
 // One slab, its loans, and the peer that gives blocks back.
 struct Fixture {
   Doorbell doorbell{SocketPair().value().first};
+  WriterCounters counters{};
   Slabs slabs{Region::Create(kSlabWords * sizeof(capnp::word)).value(),
               {.slab_bytes = kSlabWords * sizeof(capnp::word)},
-              doorbell};
+              doorbell,
+              counters};
   std::array<Receipt, kLoans> receipts{};
   ReceiptWriter peer{receipts.data(), kLoans};
   Loans loans{slabs, ReceiptReader(receipts.data(), kLoans), kLoans};

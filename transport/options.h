@@ -68,9 +68,9 @@ struct ChannelOptions {
   // Bytes of such slabs that are kept for that time; what is more is given back at once.
   uint64_t max_idle_slabs_bytes = uint64_t{256} << 20;
 
-  // Takes slabs from the system's huge pages, and accepts the peer's that are. Needs slab_bytes to
-  // be a multiple of the huge page size; where the system has none free, normal pages serve, and
-  // ChannelStats::huge_page_bytes says so.
+  // Takes slabs from the system's huge pages (vm.nr_hugepages), and accepts the peer's that are in
+  // some: set it on both sides. Where the system has none free, or slab_bytes is no multiple of
+  // their size, normal pages serve, and ChannelStats::huge_page_bytes says so.
   bool huge_pages = false;
 
   // Touches every page of the control region and the first slab, on both sides, when the channel is

@@ -41,23 +41,30 @@ size_t OutboxShape::control_bytes() const {
   return RoundUp(slots_offset() + slots * sizeof(Slot), sysconf(_SC_PAGESIZE));
 }
 
-absl::StatusOr<Outbox> Outbox::Create(const OutboxShape& shape, uint64_t epoch) {
+absl::StatusOr<Outbox> Outbox::Create(const OutboxShape& shape, uint64_t epoch,
+                                      Region::Pages slab_pages) {
   absl::StatusOr<Region> control = Region::Create(shape.control_bytes());
   if (!control.ok()) {
     return control.status();
   }
-  absl::StatusOr<Region> slab = Region::Create(shape.slab_bytes);
+  absl::StatusOr<Region> slab = Region::Create(shape.slab_bytes, slab_pages);
   if (!slab.ok()) {
     return slab.status();
   }
-  Outbox outbox(shape, *std::move(control), *std::move(slab));
+  absl::StatusOr<ForkMark> fork_mark = ForkMark::Create();
+  if (!fork_mark.ok()) {
+    return fork_mark.status();
+  }
+  Outbox outbox(shape, *std::move(control), *std::move(slab), *std::move(fork_mark));
   new (&outbox.control().header) Control::Header{.magic = kMagic,
                                                  .version = kProtocolVersion,
                                                  .pid = static_cast<uint32_t>(getpid()),
                                                  .epoch = epoch,
                                                  .slots = shape.slots,
                                                  .receipts = shape.receipts,
-                                                 .slab_bytes = shape.slab_bytes};
+                                                 .slab_bytes = shape.slab_bytes,
+                                                 .peer_pid = 0,
+                                                 .peer_uid = 0};
   return outbox;
 }
 
@@ -96,6 +103,11 @@ const Receipt* PeerOutbox::receipts() const {
 
 const Slot* PeerOutbox::slots() const {
   return At<const Slot>(Bytes(control_), shape_.slots_offset());
+}
+
+void PeerOutbox::Prefault() const {
+  control_.Prefault();
+  slabs_.Prefault();
 }
 
 }  // namespace shoal

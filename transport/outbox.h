@@ -8,7 +8,9 @@
 //     |  384 | consumed                  |
 //     |  512 | cpu                       |
 //     |  640 | notices                   |
-//     |  768 | receipts, 8 bytes each    |
+//     |  768 | what the writer counts    |
+//     |  896 | what the reader counts    |
+//     | 1024 | receipts, 8 bytes each    |
 //     |      | slots, 256 bytes each     |
 //     +------+---------------------------+
 //
@@ -22,6 +24,8 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "shoal/transport/counters.h"
+#include "shoal/transport/fork_mark.h"
 #include "shoal/transport/options.h"
 #include "shoal/transport/peer.h"
 #include "shoal/transport/peer_slabs.h"
@@ -70,6 +74,8 @@ struct Control {
     uint32_t slots;
     uint32_t receipts;
     uint64_t slab_bytes;
+    uint32_t peer_pid;  // for those who observe the channel; 0 if the owner cannot see it
+    uint32_t peer_uid;
   };
 
   Header header;
@@ -78,39 +84,52 @@ struct Control {
   SharedWord consumed;  // slots of the peer's ring that the owner has read and will not read again
   SharedWord cpu;       // the CPU that the owner last waited or published on, plus 1
   SharedWord notices;   // how often the owner has called Notify()
+  WriterCounters written;
+  ReaderCounters read;
 };
-static_assert(sizeof(Control) == 768);
+static_assert(sizeof(Control) == 1024);
 static_assert(offsetof(Control, parked) == 128);
 static_assert(offsetof(Control, starved) == 256);
 static_assert(offsetof(Control, consumed) == 384);
 static_assert(offsetof(Control, cpu) == 512);
 static_assert(offsetof(Control, notices) == 640);
+static_assert(offsetof(Control, written) == 768);
+static_assert(offsetof(Control, read) == 896);
 
 // The owner's view. Its parts may be used by different threads, as the classes that use them say.
 class Outbox {
  public:
   // kResourceExhausted names the limit that the regions ran into.
-  static absl::StatusOr<Outbox> Create(const OutboxShape& shape, uint64_t epoch);
+  static absl::StatusOr<Outbox> Create(const OutboxShape& shape, uint64_t epoch,
+                                       Region::Pages slab_pages = Region::Pages::kNormal);
 
   const OutboxShape& shape() const { return shape_; }
   Control& control() { return *reinterpret_cast<Control*>(control_.data()); }
   Receipt* receipts();
   Slot* slots();
 
-  // What the handshake sends; closed once it was.
+  // What the handshake sends. The control region's descriptor stays open: through it, in /proc, a
+  // process with the right can see the counters.
   Region& control_region() { return control_; }
   Region& slab_region() { return slab_; }
+
+  // True in a child that was forked from the process which made this outbox.
+  bool forked() const { return fork_mark_.forked(); }
 
   // Gives the first slab to those who divide it.
   Region TakeSlab() { return std::move(slab_); }
 
  private:
-  Outbox(const OutboxShape& shape, Region control, Region slab)
-      : shape_(shape), control_(std::move(control)), slab_(std::move(slab)) {}
+  Outbox(const OutboxShape& shape, Region control, Region slab, ForkMark fork_mark)
+      : shape_(shape),
+        control_(std::move(control)),
+        slab_(std::move(slab)),
+        fork_mark_(std::move(fork_mark)) {}
 
   OutboxShape shape_;
   Region control_;
   Region slab_;
+  ForkMark fork_mark_;
 };
 
 // The peer's view, read-only. All that it gives has been written by the peer; pointers lead into
@@ -128,6 +147,9 @@ class PeerOutbox {
   const Slot* slots() const;
 
   PeerSlabs& slabs() { return slabs_; }
+
+  // Touches every page of the control region and the slabs.
+  void Prefault() const;
 
  private:
   PeerOutbox(const OutboxShape& shape, Region control, PeerSlabs slabs)

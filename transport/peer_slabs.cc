@@ -1,10 +1,28 @@
 #include "shoal/transport/peer_slabs.h"
 
+#include <sanitizer/asan_interface.h>
+
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 
 namespace shoal {
+
+PeerSlab::~PeerSlab() {
+  // Other memory will have these addresses.
+  ASAN_UNPOISON_MEMORY_REGION(region_.data(), region_.size());
+}
+
+void PeerBlock::Borrow() const {
+  ASAN_UNPOISON_MEMORY_REGION(words.data(), words.size_bytes());
+  slab->borrowed_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void PeerBlock::GiveBack() const {
+  ASAN_POISON_MEMORY_REGION(words.data(), words.size_bytes());
+  // release: its partner is the acquire in borrowed().
+  slab->borrowed_.fetch_sub(1, std::memory_order_release);
+}
 
 absl::Status PeerSlabs::Add(uint32_t number, uint64_t bytes, UniqueFd fd, const Peer& peer) {
   if (number < next_number_) {
@@ -56,6 +74,12 @@ std::optional<PeerBlock> PeerSlabs::Find(const BlockDescriptor& block) const {
   }
   return PeerBlock{.slab = found->second.get(),
                    .words = words.subspan(block.offset_words, block.words)};
+}
+
+void PeerSlabs::Prefault() const {
+  for (const auto& [number, slab] : slabs_) {
+    slab->region().Prefault();
+  }
 }
 
 }  // namespace shoal

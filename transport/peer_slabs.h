@@ -25,28 +25,36 @@ inline constexpr uint32_t kMaxSlabs = 256;
 class PeerSlab {
  public:
   explicit PeerSlab(Region region) : region_(std::move(region)) {}
+  PeerSlab(const PeerSlab&) = delete;
+  PeerSlab& operator=(const PeerSlab&) = delete;
+  ~PeerSlab();
 
   std::span<const capnp::word> words() const {
     return {reinterpret_cast<const capnp::word*>(region_.data()),
             region_.size() / sizeof(capnp::word)};
   }
 
-  // A block was received, on the reading thread.
-  void Borrow() { borrowed_.fetch_add(1, std::memory_order_relaxed); }
+  const Region& region() const { return region_; }
 
-  // And is not read any more; before its receipt is written. Any thread. release: its partner is
-  // the acquire in borrowed().
-  void GiveBack() { borrowed_.fetch_sub(1, std::memory_order_release); }
-
+  // acquire: its partner is the release in PeerBlock::GiveBack.
   uint32_t borrowed() const { return borrowed_.load(std::memory_order_acquire); }
 
  private:
+  friend struct PeerBlock;
+
   Region region_;
   std::atomic<uint32_t> borrowed_ = 0;
 };
 
 // A block as found in a slab.
 struct PeerBlock {
+  // It was received, on the reading thread.
+  void Borrow() const;
+
+  // It is not read any more; before its receipt is written. Any thread. In a build with
+  // AddressSanitizer, reading it from now on is an error.
+  void GiveBack() const;
+
   PeerSlab* slab;
   std::span<const capnp::word> words;
 };
@@ -71,6 +79,9 @@ class PeerSlabs {
 
   // The words that `block` describes, or nothing unless all of them lie inside a known slab.
   std::optional<PeerBlock> Find(const BlockDescriptor& block) const;
+
+  // Touches every page.
+  void Prefault() const;
 
   uint64_t bytes() const { return bytes_; }
   size_t count() const { return slabs_.size(); }

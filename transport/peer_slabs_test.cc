@@ -118,10 +118,10 @@ TEST(PeerSlabs, KeepsASlabInWhichABlockIsStillRead) {
   PeerSlabs slabs(kBytes);
   ASSERT_THAT(Add(slabs, 0), Succeeds());
   const PeerBlock block = slabs.Find({.words = 1}).value();
-  block.slab->Borrow();
+  block.Borrow();
   EXPECT_THAT(slabs.Drop(0, kPeer), Fails(kDataLoss, "still lent"));
   EXPECT_TRUE(slabs.Has(0));
-  block.slab->GiveBack();
+  block.GiveBack();
   EXPECT_THAT(slabs.Drop(0, kPeer), Succeeds());
 }
 

@@ -1,5 +1,7 @@
 #include "shoal/transport/receiver.h"
 
+#include <cstring>
+#include <new>
 #include <utility>
 #include <variant>
 
@@ -15,9 +17,10 @@ constexpr int kMostLooksForASlab = 64;
 
 }  // namespace
 
-Receiver::Receiver(std::shared_ptr<Link> link, uint64_t max_message_words)
+Receiver::Receiver(std::shared_ptr<Link> link, uint64_t max_message_words, Trust trust)
     : link_(std::move(link)),
       max_message_words_(max_message_words),
+      trust_(trust),
       ring_(link_->theirs.slots(), link_->theirs.shape().slots),
       joiner_(max_message_words) {}
 
@@ -105,8 +108,14 @@ absl::StatusOr<IncomingBody*> Receiver::TakeMessage(const SlotHeader& header) {
       return added;
     }
   }
+  if (trust_ == Trust::kNone && header.blocks > 0) {
+    absl::Status copied = CopyBlocks(total_words - header.inline_words, *body);
+    if (!copied.ok()) {
+      return copied;
+    }
+  }
   Consume(SlotsFor(header.inline_words, header.blocks));
-  ++messages_;
+  Count(*body);
   std::move(release).Cancel();
   return body;
 }
@@ -132,9 +141,28 @@ absl::Status Receiver::AddBlock(const BlockDescriptor& block, uint64_t& total_wo
                        absl::StrCat("at most ", link_->receipts.count()));
   }
   ++borrowed_;
-  found->slab->Borrow();
+  found->Borrow();
   body.borrowed.push_back({.loan = block.loan, .block = *found});
   body.segments.push_back(kj::arrayPtr(found->words.data(), found->words.size()));
+  return absl::OkStatus();
+}
+
+absl::Status Receiver::CopyBlocks(uint64_t words, IncomingBody& body) {
+  body.joined.reset(new (std::nothrow) capnp::word[words]);
+  if (body.joined == nullptr) {
+    return absl::ResourceExhaustedError(absl::StrCat("no memory for a message of ", words,
+                                                     " words from ", link_->peer.Describe(),
+                                                     "; lower ChannelOptions::max_message_words"));
+  }
+  capnp::word* next = body.joined.get();
+  for (size_t i = body.segments.size() - body.borrowed.size(); i < body.segments.size(); ++i) {
+    kj::ArrayPtr<const capnp::word>& segment = body.segments[i];
+    std::memcpy(static_cast<void*>(next), segment.begin(), segment.size() * sizeof(capnp::word));
+    segment = kj::arrayPtr(next, segment.size());
+    next += segment.size();
+  }
+  counters().copied_words.Add(words);
+  body.GiveBack();
   return absl::OkStatus();
 }
 
@@ -177,7 +205,7 @@ absl::StatusOr<IncomingBody*> Receiver::TakeFragment(const SlotHeader& header) {
     return added;
   }
   Consume(1);
-  copied_words_ += header.inline_words;
+  counters().copied_words.Add(header.inline_words);
   std::optional<JoinedMessage> message = joiner_.TakeFinished();
   if (!message) {
     return nullptr;
@@ -185,7 +213,7 @@ absl::StatusOr<IncomingBody*> Receiver::TakeFragment(const SlotHeader& header) {
   IncomingBody* body = NewBody();
   body->joined = std::move(message->words);
   body->segments = std::move(message->segments);
-  ++messages_;
+  Count(*body);
   return body;
 }
 
@@ -194,8 +222,14 @@ IncomingBody* Receiver::NewBody() {
   if (body == nullptr) {
     body = new IncomingBody;
   }
-  body->link = link_;
+  body->Begin(link_);
   return body;
+}
+
+void Receiver::Count(const IncomingBody& body) {
+  counters().messages.Add(1);
+  counters().bytes.Add(body.SizeInWords() * sizeof(capnp::word));
+  counters().segments.Add(body.segments.size());
 }
 
 void Receiver::Consume(uint32_t slots) {
@@ -208,6 +242,7 @@ void Receiver::Consume(uint32_t slots) {
   // load in Sender::HasRoom. It also releases the slots: all loads from them come before.
   link_->own.control().consumed.value.store(ring_.consumed(), std::memory_order_seq_cst);
   if (link_->starved_peer.MustRing()) {
+    counters().rings.Add(1);
     link_->doorbell.Ring();
   }
 }

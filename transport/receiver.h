@@ -9,6 +9,7 @@
 #include "shoal/transport/fragments.h"
 #include "shoal/transport/incoming_body.h"
 #include "shoal/transport/link.h"
+#include "shoal/transport/options.h"
 #include "shoal/transport/slot_ring.h"
 
 namespace shoal {
@@ -17,7 +18,7 @@ namespace shoal {
 // is loaded, checked and used, in that order, each value once.
 class Receiver {
  public:
-  Receiver(std::shared_ptr<Link> link, uint64_t max_message_words);
+  Receiver(std::shared_ptr<Link> link, uint64_t max_message_words, Trust trust = Trust::kPeer);
 
   // The next message, or nullptr when none is there yet. kDataLoss names the field that is wrong.
   // The caller opens the body and releases it.
@@ -34,11 +35,9 @@ class Receiver {
   // The peer said that nothing follows.
   bool ended() const { return ended_; }
 
-  uint64_t messages() const { return messages_; }
-
-  // Words of payload that were copied on their way in. What came in slots of a message that fits
-  // them does not count.
-  uint64_t copied_words() const { return copied_words_; }
+  // What has been counted so far. Any thread may read it. Of the words copied on their way in,
+  // those that came in slots of a message that fits them do not count.
+  ReaderCounters& counters() const { return link_->own.control().read; }
 
  private:
   // seq_cst: a look as in parked_flag.h, whose partner is the store in Sender::Notify.
@@ -51,20 +50,21 @@ class Receiver {
   absl::Status Check(const SlotHeader& header) const;
   absl::Status CheckSize(uint64_t words) const;
   absl::Status AddBlock(const BlockDescriptor& block, uint64_t& total_words, IncomingBody& body);
+  absl::Status CopyBlocks(uint64_t words, IncomingBody& body);
   absl::Status LearnOfSlab(uint32_t number);
   absl::Status HearNews();
   IncomingBody* NewBody();
+  void Count(const IncomingBody& body);
   void Consume(uint32_t slots);
 
   const std::shared_ptr<Link> link_;
   const uint64_t max_message_words_;
+  const Trust trust_;
   SlotReader ring_;
   FragmentJoiner joiner_;
   uint64_t borrowed_ = 0;  // blocks received, over the life of the channel
   uint64_t notices_ = 0;   // those that TakeNotice() has told of
   bool ended_ = false;
-  uint64_t messages_ = 0;
-  uint64_t copied_words_ = 0;
 };
 
 }  // namespace shoal

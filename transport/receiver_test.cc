@@ -131,7 +131,7 @@ TEST_F(ReceiverTest, TakesAMessageInFragmentsWhenItsLastWordIsThere) {
   ASSERT_NE(*body, nullptr);
   ASSERT_EQ((*body)->segments.size(), 1u);
   EXPECT_EQ(reinterpret_cast<const uint64_t*>((*body)->segments[0].begin())[1], 5u);
-  EXPECT_EQ(receiver_.copied_words(), 3u);
+  EXPECT_EQ(receiver_.counters().copied_words.value(), 3u);
   (*body)->Release();
 }
 

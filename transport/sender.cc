@@ -24,6 +24,8 @@ OutgoingBody* Sender::NewBody() {
   if (link_->slabs.grown()) {
     link_->slabs.DropIdle();
   }
+  counters().claims.Set(++claims_);
+  counters().most_claims.RaiseTo(claims_);
   if (idle_bodies_.empty()) {
     return new OutgoingBody;
   }
@@ -35,6 +37,7 @@ OutgoingBody* Sender::NewBody() {
 void Sender::TakeBackBodies() {
   while (OutgoingBody* body = link_->outgoing.Take()) {
     idle_bodies_.emplace_back(body);
+    --claims_;
     for (const HeldBlock& held : body->blocks()) {
       link_->slabs.Drop(held);
     }
@@ -62,7 +65,7 @@ absl::StatusOr<bool> Sender::Offer(OutgoingBody& body) {
     }
     ring_.Publish(SlotKind::kMessage,
                   {reinterpret_cast<const uint64_t*>(segments[0].begin()), segments[0].size()});
-    Published();
+    Published(segments);
     return true;
   }
   return OfferBlocks(body, segments);
@@ -100,7 +103,7 @@ absl::StatusOr<bool> Sender::OfferBlocks(OutgoingBody& body, Segments segments) 
     descriptors.push_back(link_->loans.Lend(held));
   }
   ring_.Publish(SlotKind::kMessage, inline_words, descriptors);
-  Published();
+  Published(segments);
   return true;
 }
 
@@ -131,7 +134,7 @@ HeldBlock* Sender::CopyToBlock(OutgoingBody& body, const kj::ArrayPtr<const capn
     return nullptr;
   }
   std::memcpy(static_cast<void*>(block->memory()), segment.begin(), words * sizeof(capnp::word));
-  copied_words_ += words;
+  counters().copied_words.Add(words);
   block->begin = segment.begin();
   block->used_words = words;
   return &body.Hold(*block);
@@ -159,10 +162,10 @@ absl::StatusOr<bool> Sender::OfferFragments(OutgoingBody& body) {
     uint64_t words[Slot::kWords];
     const uint32_t taken = cutter_->Next(words);
     ring_.Publish(SlotKind::kFragment, {words, taken});
-    copied_words_ += taken;
+    counters().copied_words.Add(taken);
   }
   cutter_.reset();
-  Published();
+  Published(body.segments());
   return true;
 }
 
@@ -213,8 +216,14 @@ bool Sender::RoomCame() {
   return !checks || ring_.published() + wanted_slots_ - consumed <= ring_.count();
 }
 
-void Sender::Published() {
-  ++messages_;
+void Sender::Published(Segments segments) {
+  uint64_t words = 0;
+  for (const auto& segment : segments) {
+    words += segment.size();
+  }
+  counters().messages.Add(1);
+  counters().bytes.Add(words * sizeof(capnp::word));
+  counters().segments.Add(segments.size());
   if (!quiet_) {
     RingIfParked();
   }
@@ -223,6 +232,7 @@ void Sender::Published() {
 void Sender::RingIfParked() {
   if (link_->parked_peer.MustRing()) {
     link_->rang_peer.store(true, std::memory_order_relaxed);
+    counters().rings.Add(1);
     link_->doorbell.Ring();
   }
 }

@@ -59,11 +59,9 @@ class Sender {
   // Whether the peer has made room since the last offer returned false.
   bool RoomCame();
 
-  uint64_t messages() const { return messages_; }
-
-  // Words of payload that were copied on their way out: foreign memory, heap, fragments. What goes
-  // in slots does not count.
-  uint64_t copied_words() const { return copied_words_; }
+  // What has been counted so far. Any thread may read it. Words copied on their way out are foreign
+  // memory, heap and fragments; what goes in slots does not count.
+  WriterCounters& counters() const { return link_->own.control().written; }
 
  private:
   OutgoingBody* NewBody();
@@ -77,7 +75,7 @@ class Sender {
   bool MoveToBlocks(OutgoingBody& body, Segments in_blocks, WritingLock& lock);
   HeldBlock* CopyToBlock(OutgoingBody& body, const kj::ArrayPtr<const capnp::word>& segment,
                          WritingLock& lock);
-  void Published();
+  void Published(Segments segments);
   void RingIfParked();
 
   const std::shared_ptr<Link> link_;
@@ -89,8 +87,7 @@ class Sender {
   bool quiet_ = false;
   std::optional<FragmentCutter> cutter_;  // the message that went in part
   bool abandoned_ = false;                // the peer must be told to forget fragments
-  uint64_t messages_ = 0;
-  uint64_t copied_words_ = 0;
+  uint64_t claims_ = 0;                   // begun and not taken back
 };
 
 }  // namespace shoal

@@ -55,16 +55,16 @@ TEST_F(FragmentsTest, ArriveAsTheMessageThatWasBuilt) {
   ASSERT_TRUE(message.has_value());
   ExpectBlob(message->reader(), 1, kHugeBytes);
   EXPECT_EQ(links_.left->slabs.lent_blocks(), 0u);
-  EXPECT_EQ(sender_.messages(), 1u);
-  EXPECT_EQ(receiver_.messages(), 1u);
+  EXPECT_EQ(sender_.counters().messages.value(), 1u);
+  EXPECT_EQ(receiver_.counters().messages.value(), 1u);
 }
 
 TEST_F(FragmentsTest, CountAsCopied) {
   const BodyRef body = Built(1, kHugeBytes);
   const uint64_t words = body->builder().sizeInWords();
   ASSERT_TRUE(Deliver(body).has_value());
-  EXPECT_GE(sender_.copied_words(), words);
-  EXPECT_GE(receiver_.copied_words(), words);
+  EXPECT_GE(sender_.counters().copied_words.value(), words);
+  EXPECT_GE(receiver_.counters().copied_words.value(), words);
 }
 
 TEST_F(FragmentsTest, KeepTheirPlaceBetweenOtherMessages) {
@@ -87,7 +87,7 @@ TEST_F(FragmentsTest, AreUsedWhileThePeerHoldsAllLoans) {
   }
   ASSERT_EQ(links_.left->loans.available(), 0u);
   ASSERT_TRUE(Offer(Built(16, kLargeBytes)));
-  EXPECT_GT(sender_.copied_words(), 0u);
+  EXPECT_GT(sender_.counters().copied_words.value(), 0u);
   ExpectNextBlob(receiver_, 16, kLargeBytes);
   ExpectBlob(held[0]->reader(), 0, kLargeBytes);
 }
@@ -100,7 +100,7 @@ TEST_F(FragmentsTest, AreUsedNoMoreOnceThePeerGivesBack) {
   }
   held.clear();
   ASSERT_TRUE(Offer(Built(16, kLargeBytes)));
-  EXPECT_EQ(sender_.copied_words(), 0u);
+  EXPECT_EQ(sender_.counters().copied_words.value(), 0u);
   ExpectNextBlob(receiver_, 16, kLargeBytes);
 }
 
@@ -117,7 +117,7 @@ TEST_F(FragmentsTest, AreUsedForMoreSegmentsThanAMessageMayTakeSlots) {
   }
   ASSERT_TRUE(sender.Offer(*body).value());
   EXPECT_EQ(links.left->slabs.lent_blocks(), 0u);
-  EXPECT_GT(sender.copied_words(), 100u);
+  EXPECT_GT(sender.counters().copied_words.value(), 100u);
   std::optional<IncomingMessage> message = TakeFrom(receiver);
   ASSERT_TRUE(message.has_value());
   const auto arrived = message->Root<capnp::AnyPointer>().getAs<capnp::List<capnp::Data>>();
@@ -140,7 +140,7 @@ TEST_F(FragmentsTest, AreForgottenByThePeerWhenTheirMessageIsAbandoned) {
   huge = BodyRef();
   ASSERT_TRUE(Offer(Built(2, kLargeBytes)));
   ExpectNextBlob(receiver_, 2, kLargeBytes);
-  EXPECT_EQ(receiver_.messages(), 1u);
+  EXPECT_EQ(receiver_.counters().messages.value(), 1u);
 }
 
 TEST_F(FragmentsTest, StartAnewWhenTheirMessageIsOfferedAgainAfterItWasAbandoned) {

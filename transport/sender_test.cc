@@ -81,8 +81,8 @@ TEST_F(SenderTest, PutsASmallMessageIntoItsSlot) {
   Send(Built(1, 28 * 8));
   EXPECT_EQ(slabs().claimed_blocks(), 0u);
   ExpectNext(1, 28 * 8);
-  EXPECT_EQ(sender_.copied_words(), 0u);
-  EXPECT_EQ(receiver_.copied_words(), 0u);
+  EXPECT_EQ(sender_.counters().copied_words.value(), 0u);
+  EXPECT_EQ(receiver_.counters().copied_words.value(), 0u);
 }
 
 TEST_F(SenderTest, PutsALargeMessageIntoBlocksWithoutCopying) {
@@ -93,8 +93,8 @@ TEST_F(SenderTest, PutsALargeMessageIntoBlocksWithoutCopying) {
   std::optional<IncomingMessage> message = TakeFrom(receiver_);
   ASSERT_TRUE(message.has_value());
   ExpectBlob(message->reader(), 1, kLargeBytes);
-  EXPECT_EQ(sender_.copied_words(), 0u);
-  EXPECT_EQ(receiver_.copied_words(), 0u);
+  EXPECT_EQ(sender_.counters().copied_words.value(), 0u);
+  EXPECT_EQ(receiver_.counters().copied_words.value(), 0u);
   const auto* read_at = message->Root<test::Blob>().getData().begin();
   const auto* slab = links_.right->theirs.slabs().Find({.words = 1})->words.data();
   EXPECT_EQ(read_at - reinterpret_cast<const capnp::byte*>(slab),
@@ -125,12 +125,12 @@ TEST_F(SenderTest, CopiesMemoryOfTheUsersOwnOnce) {
       body->builder().getOrphanage().referenceExternalData(
           capnp::Data::Reader(kForeign, sizeof(kForeign))));
   Send(body);
-  EXPECT_EQ(sender_.copied_words(), sizeof(kForeign) / sizeof(capnp::word));
+  EXPECT_EQ(sender_.counters().copied_words.value(), sizeof(kForeign) / sizeof(capnp::word));
   std::ranges::fill(kForeign, 8);
   std::optional<IncomingMessage> message = TakeFrom(receiver_);
   ASSERT_TRUE(message.has_value());
   EXPECT_EQ(std::ranges::count(message->Root<test::Blob>().getData(), 7), 4096);
-  EXPECT_EQ(receiver_.copied_words(), 0u);
+  EXPECT_EQ(receiver_.counters().copied_words.value(), 0u);
 }
 
 TEST_F(SenderTest, CopiesWhatWasBuiltOnTheHeapWhenABlockIsFreeByThen) {
@@ -139,7 +139,7 @@ TEST_F(SenderTest, CopiesWhatWasBuiltOnTheHeapWhenABlockIsFreeByThen) {
   slabs().Drop(all);
   Send(body);
   EXPECT_EQ(slabs().lent_blocks(), 1u);
-  EXPECT_EQ(sender_.copied_words(), body->segments()[1].size());
+  EXPECT_EQ(sender_.counters().copied_words.value(), body->segments()[1].size());
   ExpectNext(1, kLargeBytes);
 }
 
@@ -171,7 +171,7 @@ TEST_F(SenderTest, UsesTheBlocksOfAllDroppedMessagesForTheNext) {
   }
   outstanding.clear();
   Send(Built(1, 40000));
-  EXPECT_EQ(sender_.copied_words(), 0u);
+  EXPECT_EQ(sender_.counters().copied_words.value(), 0u);
   ExpectNext(1, 40000);
 }
 
@@ -251,7 +251,7 @@ TEST_F(SenderTest, GivesBackTheTailOfABlockThatItsMessageDoesNotFill) {
   const BodyRef second = Built(2, kSmallBytes, kSmallSlabWords - BlockAllocator::kGranuleWords);
   EXPECT_GE(slabs().claimed_blocks(), 2u);
   Send(second);
-  EXPECT_EQ(sender_.copied_words(), 0u);
+  EXPECT_EQ(sender_.counters().copied_words.value(), 0u);
   ExpectNext(1, kSmallBytes);
   ExpectNext(2, kSmallBytes);
 }
@@ -321,7 +321,7 @@ TEST_F(SenderTest, CountsMessages) {
   Send(Built(1, kSmallBytes));
   Send(Built(2, kLargeBytes));
   Send(Built(3, 2000));
-  EXPECT_EQ(sender_.messages(), 3u);
+  EXPECT_EQ(sender_.counters().messages.value(), 3u);
 }
 
 TEST_F(SenderTest, RingsAParkedPeerOnceASleep) {

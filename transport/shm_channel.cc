@@ -1,6 +1,7 @@
 #include "shoal/transport/shm_channel.h"
 
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -15,19 +16,28 @@ constexpr absl::Duration kFlushOnDestruction = absl::Seconds(1);
 // A wait that spins for long looks at the socket this often, where the peer's death would show.
 constexpr auto kSpinBetweenDrains = std::chrono::milliseconds(1);
 
+Trust TrustIn(const Peer& peer, const ChannelOptions& options) {
+  return options.trust.value_or(peer.uid == geteuid() ? Trust::kPeer : Trust::kNone);
+}
+
 }  // namespace
 
 ShmChannel::ShmChannel(std::shared_ptr<Link> link, const ChannelOptions& options)
     : link_(std::move(link)),
       options_(options),
       sender_(link_),
-      starved_(&link_->own.control().starved.value),
-      room_budget_(options.spin),
-      receiver_(link_, options.max_message_words),
-      parked_(&link_->own.control().parked.value),
-      message_budget_(options.spin) {}
+      room_waiter_{.flag = ParkedFlag(&link_->own.control().starved.value),
+                   .budget = SpinBudget(options.spin),
+                   .counters = sender_.counters().waits},
+      receiver_(link_, options.max_message_words, TrustIn(link_->peer, options)),
+      message_waiter_{.flag = ParkedFlag(&link_->own.control().parked.value),
+                      .budget = SpinBudget(options.spin),
+                      .counters = receiver_.counters().waits} {}
 
 ShmChannel::~ShmChannel() {
+  if (link_->forked()) {
+    return;  // the channel lives on in the process that forked
+  }
   End();
   // Nobody is left to report an error to; the peer sees the hang-up.
   Flush(kFlushOnDestruction).IgnoreError();
@@ -35,10 +45,24 @@ ShmChannel::~ShmChannel() {
 }
 
 OutgoingMessage ShmChannel::Claim(uint32_t hint_words) {
+  if (link_->forked()) {
+    auto* body = new OutgoingBody;
+    body->Begin(nullptr, hint_words);
+    return OutgoingMessage(BodyRef(body));
+  }
   return OutgoingMessage(sender_.Claim(hint_words));
 }
 
+absl::Status ShmChannel::Forked() const {
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the channel to ", peer().Describe(), " belongs to process ", link_->own.control().header.pid,
+      ", which forked this one, process ", getpid(), "; connect anew to have one of its own"));
+}
+
 absl::Status ShmChannel::CheckSendable(OutgoingMessage& message) const {
+  if (link_->forked()) {
+    return Forked();
+  }
   if (!send_error_.ok()) {
     return send_error_;
   }
@@ -77,6 +101,9 @@ absl::Status ShmChannel::PublishBatch(std::span<OutgoingMessage> messages,
 }
 
 absl::Status ShmChannel::Notify() {
+  if (link_->forked()) {
+    return Forked();
+  }
   if (link_->doorbell.hung_up()) {
     return PeerGone(peer());
   }
@@ -121,7 +148,7 @@ absl::Status ShmChannel::Deliver(OutgoingBody& body, Timeout& timeout) {
           absl::StrCat("the ring to ", peer().Describe(), " was still full after ",
                        absl::FormatDuration(timeout.duration()), "; its peer does not read"));
     }
-    Await(starved_, room_budget_, timeout.deadline(), [this] { return sender_.RoomCame(); });
+    Await(room_waiter_, timeout.deadline(), [this] { return sender_.RoomCame(); });
   }
 }
 
@@ -150,6 +177,7 @@ absl::Status ShmChannel::Spill(OutgoingMessage& message) {
         pending_bytes_ + bytes, " bytes would wait for ", peer().Describe(),
         " to read, above ChannelOptions::max_pending_bytes, ", options_.max_pending_bytes));
   }
+  sender_.counters().spills.Add(1);
   pending_bytes_ += bytes;
   pending_.push_back(message.body());
   message.Reset();
@@ -157,6 +185,9 @@ absl::Status ShmChannel::Spill(OutgoingMessage& message) {
 }
 
 absl::StatusOr<bool> ShmChannel::TryFlush() {
+  if (link_->forked()) {
+    return Forked();
+  }
   while (!pending_.empty()) {
     const absl::StatusOr<bool> sent = sender_.Offer(*pending_.front());
     if (!sent.ok()) {
@@ -196,7 +227,7 @@ absl::Status ShmChannel::Flush(absl::Duration duration) {
       return absl::DeadlineExceededError(
           absl::StrCat(pending_bytes_, " bytes still wait for ", peer().Describe(), " to read"));
     }
-    Await(starved_, room_budget_, timeout.deadline(), [this] { return sender_.RoomCame(); });
+    Await(room_waiter_, timeout.deadline(), [this] { return sender_.RoomCame(); });
   }
 }
 
@@ -206,6 +237,9 @@ void ShmChannel::End() {
 }
 
 absl::StatusOr<std::optional<IncomingMessage>> ShmChannel::TryReceive() {
+  if (link_->forked()) {
+    return Forked();
+  }
   if (!receive_error_.ok()) {
     return receive_error_;
   }
@@ -254,18 +288,19 @@ absl::StatusOr<IncomingMessage> ShmChannel::Receive(absl::Duration duration) {
       return absl::DeadlineExceededError(absl::StrCat("no message came from ", peer().Describe(),
                                                       " within ", absl::FormatDuration(duration)));
     }
-    Await(parked_, message_budget_, timeout.deadline(),
+    Await(message_waiter_, timeout.deadline(),
           [this] { return receiver_.Ready() || HasNotice() || link_->doorbell.has_news(); });
   }
 }
 
-bool ShmChannel::Readable() { return receiver_.Ready() || link_->doorbell.hung_up(); }
+bool ShmChannel::Readable() {
+  return link_->forked() || receiver_.Ready() || link_->doorbell.hung_up();
+}
 
 template <typename Ready>
-void ShmChannel::Await(ParkedFlag& flag, SpinBudget& budget, const Deadline& deadline,
-                       Ready ready) {
+void ShmChannel::Await(Waiter& waiter, const Deadline& deadline, Ready ready) {
   const auto begin = SpinBudget::Clock::now();
-  const auto spin = budget.Begin(PeerAtWait());
+  const auto spin = waiter.budget.Begin(PeerAtWait());
   Doorbell& doorbell = link_->doorbell;
   while (!doorbell.hung_up() && !deadline.passed()) {
     const auto left = deadline.Left(spin - (SpinBudget::Clock::now() - begin));
@@ -273,7 +308,8 @@ void ShmChannel::Await(ParkedFlag& flag, SpinBudget& budget, const Deadline& dea
       break;
     }
     if (SpinUntil(std::min<SpinBudget::Clock::duration>(left, kSpinBetweenDrains), ready)) {
-      budget.SpinWon();
+      waiter.budget.SpinWon();
+      waiter.counters.spin_hits.Add(1);
       return;
     }
     if (spin > kSpinBetweenDrains) {
@@ -281,18 +317,30 @@ void ShmChannel::Await(ParkedFlag& flag, SpinBudget& budget, const Deadline& dea
     }
   }
   while (!ready() && !doorbell.hung_up() && !deadline.passed()) {
-    const uint64_t rings = doorbell.rings();
-    const absl::Duration next_trim = sender_.Trim();
-    flag.Raise();
-    if (!ready()) {
-      doorbell.Sleep(rings, deadline.OrAfter(next_trim));
-    }
-    flag.Lower();
+    Park(waiter, deadline, ready);
   }
-  budget.Slept(SpinBudget::Clock::now() - begin);
+  waiter.budget.Slept(SpinBudget::Clock::now() - begin);
+}
+
+template <typename Ready>
+void ShmChannel::Park(Waiter& waiter, const Deadline& deadline, Ready ready) {
+  const uint64_t rings = link_->doorbell.rings();
+  const absl::Duration next_trim = sender_.Trim();
+  waiter.flag.Raise();
+  if (!ready()) {
+    link_->doorbell.Sleep(rings, deadline.OrAfter(next_trim));
+    waiter.counters.parks.Add(1);
+    if (!ready() && !link_->doorbell.hung_up() && !deadline.passed()) {
+      waiter.counters.spurious_wakes.Add(1);
+    }
+  }
+  waiter.flag.Lower();
 }
 
 SpinBudget::Peer ShmChannel::PeerAtWait() {
+  if (link_->forked()) {
+    return SpinBudget::Peer::kAwake;
+  }
   // relaxed: hints. A stale one costs one spin too many or too few.
   const uint64_t cpu = static_cast<uint64_t>(sched_getcpu()) + 1;
   std::atomic<uint64_t>& own = link_->own.control().cpu.value;
@@ -307,18 +355,35 @@ SpinBudget::Peer ShmChannel::PeerAtWait() {
 }
 
 bool ShmChannel::ArmForMessage() {
-  parked_.Raise();
-  return !Readable();
+  if (link_->forked()) {
+    return false;
+  }
+  message_waiter_.flag.Raise();
+  if (Readable()) {
+    return false;
+  }
+  message_waiter_.counters.parks.Add(1);
+  return true;
 }
 
 bool ShmChannel::ArmForRoom() {
-  starved_.Raise();
-  return !Flushable();
+  if (link_->forked()) {
+    return false;
+  }
+  room_waiter_.flag.Raise();
+  if (Flushable()) {
+    return false;
+  }
+  room_waiter_.counters.parks.Add(1);
+  return true;
 }
 
 void ShmChannel::DisarmDoorbell() {
-  parked_.Lower();
-  starved_.Lower();
+  if (link_->forked()) {
+    return;
+  }
+  message_waiter_.flag.Lower();
+  room_waiter_.flag.Lower();
 }
 
 bool ShmChannel::Flushable() {
@@ -331,18 +396,16 @@ absl::Status ShmChannel::SendFailed(const absl::Status& error) {
   return error;
 }
 
-absl::Duration ShmChannel::Trim() { return sender_.Trim(); }
-
-ChannelStats ShmChannel::stats() const {
-  return {.messages_sent = sender_.messages(),
-          .messages_received = receiver_.messages(),
-          .words_copied_out = sender_.copied_words(),
-          .words_copied_in = receiver_.copied_words(),
-          .sleeps = parked_.sleeps() + starved_.sleeps(),
-          .blocks_claimed = link_->slabs.claimed_blocks(),
-          .blocks_lent = link_->slabs.lent_blocks(),
-          .slabs = static_cast<uint32_t>(link_->slabs.count()),
-          .slabs_bytes = link_->slabs.bytes()};
+absl::Duration ShmChannel::Trim() {
+  return link_->forked() ? absl::InfiniteDuration() : sender_.Trim();
 }
+
+void ShmChannel::DrainDoorbell() {
+  if (!link_->forked()) {
+    link_->doorbell.Drain();
+  }
+}
+
+ChannelStats ShmChannel::stats() const { return StatsOf(sender_.counters(), receiver_.counters()); }
 
 }  // namespace shoal

@@ -44,7 +44,7 @@ class ShmChannel final : public Channel {
   bool ArmForMessage() override;
   bool ArmForRoom() override;
   void DisarmDoorbell() override;
-  void DrainDoorbell() override { link_->doorbell.Drain(); }
+  void DrainDoorbell() override;
   bool Flushable() override;
 
   SpinBudget::Peer PeerAtWait() override;
@@ -64,17 +64,28 @@ class ShmChannel final : public Channel {
   absl::StatusOr<bool> TryFlush();
   absl::Status SendFailed(const absl::Status& error);
 
+  // What one of the two threads waits with.
+  struct Waiter {
+    ParkedFlag flag;
+    SpinBudget budget;
+    WaitCounters& counters;
+  };
+
   // Spins, then sleeps, until `ready()`, the peer is gone, or `deadline`.
   template <typename Ready>
-  void Await(ParkedFlag& flag, SpinBudget& budget, const Deadline& deadline, Ready ready);
+  void Await(Waiter& waiter, const Deadline& deadline, Ready ready);
+  // Sleeps once.
+  template <typename Ready>
+  void Park(Waiter& waiter, const Deadline& deadline, Ready ready);
+
+  absl::Status Forked() const;
 
   const std::shared_ptr<Link> link_;
   const ChannelOptions options_;
 
   // The publishing thread's.
   Sender sender_;
-  ParkedFlag starved_;
-  SpinBudget room_budget_;
+  Waiter room_waiter_;
   absl::Status send_error_;
   std::deque<BodyRef> pending_;  // spilled, in order; the first may have gone in part
   uint64_t pending_bytes_ = 0;
@@ -83,8 +94,7 @@ class ShmChannel final : public Channel {
 
   // The receiving thread's.
   Receiver receiver_;
-  ParkedFlag parked_;
-  SpinBudget message_budget_;
+  Waiter message_waiter_;
   absl::Status receive_error_;
 };
 

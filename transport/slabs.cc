@@ -25,11 +25,10 @@ uint64_t RoundUp(uint64_t value, uint64_t multiple) {
 
 }  // namespace
 
-Slabs::Slabs(Region first, const SlabLimits& limits, Doorbell& doorbell)
-    : limits_(limits), doorbell_(doorbell) {
-  bytes_ = first.size();
-  huge_page_bytes_ = first.huge_page_bytes();
+Slabs::Slabs(Region first, const SlabLimits& limits, Doorbell& doorbell, WriterCounters& counters)
+    : limits_(limits), doorbell_(doorbell), counters_(counters) {
   slabs_.push_back(std::make_unique<Slab>(0, std::move(first)));
+  NoteAdded(*slabs_.back());
 }
 
 std::optional<HeldBlock> Slabs::Claim(uint32_t words) {
@@ -43,6 +42,7 @@ std::optional<HeldBlock> Slabs::Claim(uint32_t words) {
       idle_bytes_ -= slab->region.size();
     }
     slab->allocator.Clear(*block, slab->words());
+    counters_.claimed_blocks.Add(1);
     return HeldBlock{
         .slab = slab.get(), .block = *block, .begin = slab->words() + block->offset_words};
   }
@@ -73,9 +73,8 @@ bool Slabs::Grow(uint32_t words) {
     grow_after_ = Clock::now() + kPauseAfterFailure;
     return false;
   }
-  bytes_ += bytes;
-  huge_page_bytes_ += region->huge_page_bytes();
   slabs_.push_back(std::make_unique<Slab>(next_number_++, *std::move(region)));
+  NoteAdded(*slabs_.back());
   NoteIdle(*slabs_.back());
   grown_.store(true, std::memory_order_release);
   return true;
@@ -99,23 +98,35 @@ void Slabs::Trim(HeldBlock& held, uint32_t used_words) {
 
 void Slabs::Lend(const HeldBlock& held) {
   held.slab->allocator.Lend(held.block);
-  ++lent_blocks_;
+  counters_.lent_blocks.Add(1);
 }
 
 void Slabs::Drop(const HeldBlock& held) {
-  held.slab->allocator.MarkDirty(held.block, held.used_words);
-  held.slab->allocator.Drop(held.block);
-  NoteFreed(*held.slab);
+  BlockAllocator& allocator = held.slab->allocator;
+  const uint32_t claimed_before = allocator.claimed_blocks();
+  allocator.MarkDirty(held.block, held.used_words);
+  allocator.Drop(held.block);
+  NoteFreed(*held.slab, claimed_before);
 }
 
 void Slabs::TakeBack(Slab& slab, BlockAllocator::Block block) {
+  const uint32_t claimed_before = slab.allocator.claimed_blocks();
   slab.allocator.TakeBack(block);
-  --lent_blocks_;
-  NoteFreed(slab);
+  counters_.lent_blocks.Set(lent_blocks() - 1);
+  NoteFreed(slab, claimed_before);
 }
 
-void Slabs::NoteFreed(Slab& slab) {
-  if (slab.allocator.claimed_blocks() == 0 && slab.number > 0) {
+void Slabs::NoteAdded(const Slab& slab) {
+  bytes_ += slab.region.size();
+  counters_.slabs.Set(slabs_.size());
+  counters_.slabs_bytes.Set(bytes_);
+  counters_.huge_page_bytes.Add(slab.region.huge_page_bytes());
+}
+
+void Slabs::NoteFreed(Slab& slab, uint32_t claimed_before) {
+  const uint32_t claimed = slab.allocator.claimed_blocks();
+  counters_.claimed_blocks.Set(claimed_blocks() - (claimed_before - claimed));
+  if (claimed == 0 && claimed_before > 0 && slab.number > 0) {
     NoteIdle(slab);
   }
 }
@@ -123,14 +134,6 @@ void Slabs::NoteFreed(Slab& slab) {
 void Slabs::NoteIdle(Slab& slab) {
   slab.idle_since = Clock::now();
   idle_bytes_ += slab.region.size();
-}
-
-uint32_t Slabs::claimed_blocks() const {
-  uint32_t blocks = 0;
-  for (const std::unique_ptr<Slab>& slab : slabs_) {
-    blocks += slab->allocator.claimed_blocks();
-  }
-  return blocks;
 }
 
 absl::Duration Slabs::DropIdle() {
@@ -147,6 +150,7 @@ absl::Duration Slabs::DropIdle() {
                  Forget(*slab);
         });
     slabs_.erase(dropped, slabs_.end());
+    counters_.slabs.Set(slabs_.size());
     if (slabs_.size() == 1) {
       // release: see grown(). The last thing done here.
       grown_.store(false, std::memory_order_release);
@@ -163,7 +167,8 @@ bool Slabs::Forget(const Slab& slab) {
   }
   idle_bytes_ -= slab.region.size();
   bytes_ -= slab.region.size();
-  huge_page_bytes_ -= slab.region.huge_page_bytes();
+  counters_.slabs_bytes.Set(bytes_);
+  counters_.huge_page_bytes.Set(counters_.huge_page_bytes.value() - slab.region.huge_page_bytes());
   return true;
 }
 

@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "capnp/common.h"
 #include "shoal/transport/block_allocator.h"
+#include "shoal/transport/counters.h"
 #include "shoal/transport/doorbell.h"
 #include "shoal/transport/region.h"
 
@@ -57,7 +58,8 @@ struct HeldBlock {
 class Slabs {
  public:
   // `first` is slab 0, which the peer knows from the handshake; it hears of others by `doorbell`.
-  Slabs(Region first, const SlabLimits& limits, Doorbell& doorbell);
+  // What slabs and blocks there are is kept up to date in `counters`.
+  Slabs(Region first, const SlabLimits& limits, Doorbell& doorbell, WriterCounters& counters);
 
   // A block of at least `words` words, all zero, or nothing when no slab has room.
   std::optional<HeldBlock> Claim(uint32_t words);
@@ -89,26 +91,25 @@ class Slabs {
 
   size_t count() const { return slabs_.size(); }
   uint64_t bytes() const { return bytes_; }
-  uint64_t huge_page_bytes() const { return huge_page_bytes_; }
-  uint32_t claimed_blocks() const;
-  uint32_t lent_blocks() const { return lent_blocks_; }
+  uint64_t claimed_blocks() const { return counters_.claimed_blocks.value(); }
+  uint64_t lent_blocks() const { return counters_.lent_blocks.value(); }
 
  private:
   using Clock = std::chrono::steady_clock;
 
   size_t BytesToAdd(uint64_t needed_bytes) const;
-  void NoteFreed(Slab& slab);
+  void NoteAdded(const Slab& slab);
+  void NoteFreed(Slab& slab, uint32_t claimed_before);
   void NoteIdle(Slab& slab);
   bool Forget(const Slab& slab);
 
   const SlabLimits limits_;
   Doorbell& doorbell_;
+  WriterCounters& counters_;
   std::vector<std::unique_ptr<Slab>> slabs_;  // by number
   uint32_t next_number_ = 1;
   uint64_t bytes_ = 0;
   uint64_t idle_bytes_ = 0;  // of the slabs but the first in which no block is in use
-  uint64_t huge_page_bytes_ = 0;
-  uint32_t lent_blocks_ = 0;
   Clock::time_point grow_after_ = Clock::time_point::min();  // no attempt before; the last failed
   std::atomic<bool> grown_ = false;
 };

@@ -24,7 +24,8 @@ constexpr uint64_t kMany = uint64_t{1} << 30;
 class SlabsTest : public testing::Test {
  protected:
   std::unique_ptr<Slabs> NewSlabs(const SlabLimits& limits) {
-    return std::make_unique<Slabs>(Region::Create(limits.slab_bytes).value(), limits, doorbell_);
+    return std::make_unique<Slabs>(Region::Create(limits.slab_bytes).value(), limits, doorbell_,
+                                   counters_);
   }
 
   // What the peer was told since the last call.
@@ -40,6 +41,7 @@ class SlabsTest : public testing::Test {
   std::pair<UniqueFd, UniqueFd> sockets_ = SocketPair().value();
   Doorbell doorbell_{std::move(sockets_.first)};
   Doorbell peer_{std::move(sockets_.second)};
+  WriterCounters counters_{};
 };
 
 HeldBlock ClaimOrGrow(Slabs& slabs, uint32_t words) {
