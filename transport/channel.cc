@@ -10,6 +10,7 @@
 #include "shoal/transport/shm_connect.h"
 #include "shoal/transport/shm_listener.h"
 #include "shoal/transport/socket.h"
+#include "shoal/transport/socket_listener.h"
 
 namespace shoal {
 namespace {
@@ -20,15 +21,21 @@ void SleepFor(Deadline::Clock::duration duration) {
   }
 }
 
-absl::StatusOr<ClientHandshake> DialUntil(const Address& address, const ChannelOptions& options,
-                                          const Deadline& deadline) {
+// Calls `dial` until somebody listens there, or `timeout` is over.
+template <typename Dial>
+auto DialWithin(absl::Duration timeout, Dial dial) {
+  const Deadline deadline = Deadline::After(timeout);
   for (int attempts = 1;; ++attempts) {
-    absl::StatusOr<ClientHandshake> handshake = TryConnect(address, options);
-    if (handshake.ok() || !absl::IsUnavailable(handshake.status()) || deadline.passed()) {
-      return handshake;
+    auto connected = dial();
+    if (connected.ok() || !absl::IsUnavailable(connected.status()) || deadline.passed()) {
+      return connected;
     }
     SleepFor(deadline.Left(absl::ToChronoNanoseconds(RetryDelay(attempts))));
   }
+}
+
+bool IsShm(const Address& address) {
+  return address.kind() == Address::Kind::kShmName || address.kind() == Address::Kind::kShmPath;
 }
 
 absl::StatusOr<std::unique_ptr<Channel>> FinishWithin(absl::Duration timeout,
@@ -55,11 +62,14 @@ absl::StatusOr<std::unique_ptr<Listener>> Listen(std::string_view text,
   if (absl::Status valid = Validate(options); !valid.ok()) {
     return valid;
   }
-  const absl::StatusOr<Address> address = ParseShmAddress(text);
+  const absl::StatusOr<Address> address = Address::Parse(text);
   if (!address.ok()) {
     return address.status();
   }
-  return ShmListener::Listen(*address, options);
+  if (IsShm(*address)) {
+    return ShmListener::Listen(*address, options);
+  }
+  return SocketListener::Listen(*address, options);
 }
 
 absl::StatusOr<std::unique_ptr<Channel>> Connect(std::string_view text,
@@ -67,12 +77,15 @@ absl::StatusOr<std::unique_ptr<Channel>> Connect(std::string_view text,
   if (absl::Status valid = Validate(options); !valid.ok()) {
     return valid;
   }
-  const absl::StatusOr<Address> address = ParseShmAddress(text);
+  const absl::StatusOr<Address> address = Address::Parse(text);
   if (!address.ok()) {
     return address.status();
   }
+  if (!IsShm(*address)) {
+    return DialWithin(options.connect_timeout, [&] { return TryConnectSocket(*address, options); });
+  }
   absl::StatusOr<ClientHandshake> handshake =
-      DialUntil(*address, options, Deadline::After(options.connect_timeout));
+      DialWithin(options.connect_timeout, [&] { return TryConnect(*address, options); });
   if (!handshake.ok()) {
     return handshake.status();
   }

@@ -53,6 +53,13 @@ uint32_t FragmentJoiner::segment_words(uint64_t segment) const {
   return static_cast<uint32_t>(table_[entry / 2] >> (32 * (entry % 2)));
 }
 
+uint64_t FragmentJoiner::wanted() const {
+  if (table_complete_) {
+    return total_ - filled_;
+  }
+  return table_.empty() ? 1 : table_words() - table_.size();
+}
+
 absl::Status FragmentJoiner::Add(std::span<const uint64_t> words, const Peer& peer) {
   while (!table_complete_ && !words.empty()) {
     table_.push_back(words[0]);

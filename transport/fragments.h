@@ -56,6 +56,10 @@ class FragmentJoiner {
   // True between the first fragment of a message and its last.
   bool joining() const { return !table_.empty(); }
 
+  // How many of the words to come belong to this message for certain: at least one, as long as it
+  // is not finished.
+  uint64_t wanted() const;
+
   // Takes the next words. kDataLoss when they announce more than `max_words`, kResourceExhausted
   // when there is no memory for it.
   absl::Status Add(std::span<const uint64_t> words, const Peer& peer);

@@ -1,5 +1,7 @@
 #include "shoal/transport/peer.h"
 
+#include <unistd.h>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 
@@ -24,6 +26,12 @@ absl::Status PeerGone(const Peer& peer) {
 absl::Status PeerClosed(const Peer& peer) {
   return absl::UnavailableError(
       absl::StrCat("the peer at ", peer.Describe(), " closed the channel"));
+}
+
+absl::Status ChannelOfParent(const Peer& peer, pid_t owner) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the channel to ", peer.Describe(), " belongs to process ", owner,
+      ", which forked this one, process ", getpid(), "; connect anew to have one of its own"));
 }
 
 absl::Status CorruptPeer(const Peer& peer, std::string_view field, uint64_t value,

@@ -26,6 +26,9 @@ absl::Status PeerGone(const Peer& peer);
 // kUnavailable: the peer ended the channel, and everything that it published has been received.
 absl::Status PeerClosed(const Peer& peer);
 
+// kFailedPrecondition: this process was forked from `owner`, whose channel it is.
+absl::Status ChannelOfParent(const Peer& peer, pid_t owner);
+
 // kDataLoss: the peer wrote `value` in `field`, which must keep to `bound` ("at most 31").
 absl::Status CorruptPeer(const Peer& peer, std::string_view field, uint64_t value,
                          std::string_view bound);

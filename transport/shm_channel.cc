@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "shoal/transport/channel_errors.h"
 
 namespace shoal {
 namespace {
@@ -54,9 +55,7 @@ OutgoingMessage ShmChannel::Claim(uint32_t hint_words) {
 }
 
 absl::Status ShmChannel::Forked() const {
-  return absl::FailedPreconditionError(absl::StrCat(
-      "the channel to ", peer().Describe(), " belongs to process ", link_->own.control().header.pid,
-      ", which forked this one, process ", getpid(), "; connect anew to have one of its own"));
+  return ChannelOfParent(peer(), static_cast<pid_t>(link_->own.control().header.pid));
 }
 
 absl::Status ShmChannel::CheckSendable(OutgoingMessage& message) const {
@@ -66,21 +65,10 @@ absl::Status ShmChannel::CheckSendable(OutgoingMessage& message) const {
   if (!send_error_.ok()) {
     return send_error_;
   }
-  if (ending_) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "End() was called on the channel to ", peer().Describe(), "; nothing can be published"));
-  }
   if (link_->doorbell.hung_up()) {
     return PeerGone(peer());
   }
-  const uint64_t words = message.SizeInWords();
-  if (words > options_.max_message_words) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("a message of ", words, " words for ", peer().Describe(),
-                     " is above ChannelOptions::max_message_words, ", options_.max_message_words,
-                     "; raise it on both sides, or send less at a time"));
-  }
-  return absl::OkStatus();
+  return CheckPublishable(message, peer(), ending_, options_);
 }
 
 absl::Status ShmChannel::Publish(OutgoingMessage&& message, absl::Duration duration) {
@@ -173,9 +161,7 @@ absl::Status ShmChannel::Spill(OutgoingMessage& message) {
     if (pending_.empty()) {
       sender_.Abandon();
     }
-    return absl::ResourceExhaustedError(absl::StrCat(
-        pending_bytes_ + bytes, " bytes would wait for ", peer().Describe(),
-        " to read, above ChannelOptions::max_pending_bytes, ", options_.max_pending_bytes));
+    return TooMuchPending(pending_bytes_ + bytes, peer(), options_);
   }
   sender_.counters().spills.Add(1);
   pending_bytes_ += bytes;
@@ -224,8 +210,7 @@ absl::Status ShmChannel::Flush(absl::Duration duration) {
       return PeerGone(peer());
     }
     if (timeout.deadline().passed()) {
-      return absl::DeadlineExceededError(
-          absl::StrCat(pending_bytes_, " bytes still wait for ", peer().Describe(), " to read"));
+      return StillPending(pending_bytes_, peer());
     }
     Await(room_waiter_, timeout.deadline(), [this] { return sender_.RoomCame(); });
   }
@@ -285,8 +270,7 @@ absl::StatusOr<IncomingMessage> ShmChannel::Receive(absl::Duration duration) {
       if (link_->doorbell.hung_up()) {
         continue;
       }
-      return absl::DeadlineExceededError(absl::StrCat("no message came from ", peer().Describe(),
-                                                      " within ", absl::FormatDuration(duration)));
+      return NothingCame(peer(), duration);
     }
     Await(message_waiter_, timeout.deadline(),
           [this] { return receiver_.Ready() || HasNotice() || link_->doorbell.has_news(); });

@@ -2,12 +2,13 @@
 
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "shoal/transport/channel_errors.h"
 #include "shoal/transport/socket.h"
 #include "shoal/transport/system_error.h"
 
@@ -32,6 +33,11 @@ absl::StatusOr<std::unique_ptr<ShmListener>> ShmListener::Listen(const Address& 
   absl::StatusOr<UniqueFd> socket = ListenOn(address.socket_name());
   if (!socket.ok()) {
     return socket.status();
+  }
+  // Who they are is checked when they greet.
+  if (address.kind() == Address::Kind::kShmPath && !options.allowed_uids.empty() &&
+      chmod(address.socket_name().name.c_str(), 0666) != 0) {
+    return SystemError(errno, "letting other users connect to a socket file");
   }
   UniqueFd events(epoll_create1(EPOLL_CLOEXEC));
   if (absl::Status watched = Watch(events, socket->get()); !watched.ok()) {
@@ -64,8 +70,7 @@ absl::StatusOr<std::unique_ptr<Channel>> ShmListener::Accept(absl::Duration time
       return accepted;
     }
     if (deadline.passed()) {
-      return absl::DeadlineExceededError(absl::StrCat("no client connected to ", address_.text(),
-                                                      " within ", absl::FormatDuration(timeout)));
+      return NoClientCame(address_.text(), timeout);
     }
     WaitForAny(deadline);
   }

@@ -79,7 +79,7 @@ absl::Status BindError(const SocketName& name, int error) {
   }
 }
 
-absl::Status DialError(const SocketName& name, int error) {
+absl::Status DialError(const SocketName& name, int type, int error) {
   switch (error) {
     case ECONNREFUSED:
       if (struct stat file{}; name.kind == SocketName::Kind::kPath &&
@@ -96,9 +96,9 @@ absl::Status DialError(const SocketName& name, int error) {
                                                  ": its server does not accept them"));
     case EPROTOTYPE:
       return absl::InvalidArgumentError(
-          absl::StrCat(Quoted(name),
-                       " is a foreign socket: the program there does not use SOCK_SEQPACKET, so it "
-                       "is not Shoal's"));
+          absl::StrCat(Quoted(name), " is a foreign socket, of another kind than ",
+                       type == SOCK_STREAM ? "SOCK_STREAM: Shoal's own is at shm:, not unix:"
+                                           : "SOCK_SEQPACKET, so it is not Shoal's"));
     case EACCES:
     case EPERM:
       return PermissionError(name, error);
@@ -117,9 +117,9 @@ bool Enable(int fd, int option) {
   return setsockopt(fd, SOL_SOCKET, option, &on, sizeof(on)) == 0;
 }
 
-absl::StatusOr<UniqueFd> NewSocket() {
-  UniqueFd fd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd || !Enable(fd.get(), SO_PASSCRED)) {
+absl::StatusOr<UniqueFd> NewSocket(int type) {
+  UniqueFd fd(socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd || (type == SOCK_SEQPACKET && !Enable(fd.get(), SO_PASSCRED))) {
     return SystemError(errno, "creating a socket");
   }
   return fd;
@@ -169,8 +169,8 @@ class DirectoryLock {
   UniqueFd fd_;
 };
 
-absl::Status AlreadyServed(const SocketName& name) {
-  absl::StatusOr<UniqueFd> server = DialOnce(name);
+absl::Status AlreadyServed(const SocketName& name, int type) {
+  absl::StatusOr<UniqueFd> server = DialOnce(name, type);
   if (!server.ok()) {
     return absl::AlreadyExistsError(absl::StrCat(
         Quoted(name), " is in use, by whom is unknown: ", std::string(server.status().message())));
@@ -193,7 +193,7 @@ bool IsStale(const SocketAddress& address) {
 }
 
 // For who holds the directory's lock.
-absl::Status RemoveStaleSocket(const SocketName& name, const SocketAddress& address) {
+absl::Status RemoveStaleSocket(const SocketName& name, int type, const SocketAddress& address) {
   struct stat file {};
   if (lstat(name.name.c_str(), &file) != 0) {
     return errno == ENOENT ? absl::OkStatus() : BindError(name, errno);
@@ -204,30 +204,31 @@ absl::Status RemoveStaleSocket(const SocketName& name, const SocketAddress& addr
         " is a file that is no socket and is left alone: remove it or choose another path"));
   }
   if (!IsStale(address)) {
-    return AlreadyServed(name);
+    return AlreadyServed(name, type);
   }
   return unlink(name.name.c_str()) == 0 || errno == ENOENT ? absl::OkStatus()
                                                            : BindError(name, errno);
 }
 
-absl::StatusOr<UniqueFd> BindAndListen(const SocketName& name, const SocketAddress& address) {
-  absl::StatusOr<UniqueFd> listener = NewSocket();
+absl::StatusOr<UniqueFd> BindAndListen(const SocketName& name, int type,
+                                       const SocketAddress& address) {
+  absl::StatusOr<UniqueFd> listener = NewSocket(type);
   if (!listener.ok()) {
     return listener;
   }
   // The socket file takes over the mode of the socket, so at no time can another user connect.
-  if (fchmod(listener->get(), S_IRUSR | S_IWUSR) != 0) {
+  if (type == SOCK_SEQPACKET && fchmod(listener->get(), S_IRUSR | S_IWUSR) != 0) {
     return BindError(name, errno);
   }
   int error = bind(listener->get(), address.get(), address.length) == 0 ? 0 : errno;
   if (error == EADDRINUSE && name.kind == SocketName::Kind::kPath) {
-    if (absl::Status removed = RemoveStaleSocket(name, address); !removed.ok()) {
+    if (absl::Status removed = RemoveStaleSocket(name, type, address); !removed.ok()) {
       return removed;
     }
     error = bind(listener->get(), address.get(), address.length) == 0 ? 0 : errno;
   }
   if (error == EADDRINUSE) {
-    return AlreadyServed(name);
+    return AlreadyServed(name, type);
   }
   if (error != 0 || listen(listener->get(), SOMAXCONN) != 0) {
     return BindError(name, error != 0 ? error : errno);
@@ -249,24 +250,24 @@ absl::StatusOr<std::pair<UniqueFd, UniqueFd>> SocketPair() {
   return ends;
 }
 
-absl::StatusOr<UniqueFd> ListenOn(const SocketName& name) {
+absl::StatusOr<UniqueFd> ListenOn(const SocketName& name, int type) {
   absl::StatusOr<SocketAddress> address = ToSocketAddress(name);
   if (!address.ok()) {
     return address.status();
   }
   if (name.kind == SocketName::Kind::kAbstract) {
-    return BindAndListen(name, *address);
+    return BindAndListen(name, type, *address);
   }
   absl::StatusOr<DirectoryLock> lock = DirectoryLock::Acquire(name);
-  return lock.ok() ? BindAndListen(name, *address) : lock.status();
+  return lock.ok() ? BindAndListen(name, type, *address) : lock.status();
 }
 
-absl::StatusOr<UniqueFd> DialOnce(const SocketName& name) {
+absl::StatusOr<UniqueFd> DialOnce(const SocketName& name, int type) {
   absl::StatusOr<SocketAddress> address = ToSocketAddress(name);
   if (!address.ok()) {
     return address.status();
   }
-  absl::StatusOr<UniqueFd> fd = NewSocket();
+  absl::StatusOr<UniqueFd> fd = NewSocket(type);
   if (!fd.ok()) {
     return fd;
   }
@@ -275,7 +276,7 @@ absl::StatusOr<UniqueFd> DialOnce(const SocketName& name) {
     result = connect(fd->get(), address->get(), address->length);
   } while (result != 0 && errno == EINTR);
   if (result != 0) {
-    return DialError(name, errno);
+    return DialError(name, type, errno);
   }
   return fd;
 }

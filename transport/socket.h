@@ -1,4 +1,4 @@
-// The socket of a connection, AF_UNIX SOCK_SEQPACKET, and how two processes get one.
+// The socket of a connection, AF_UNIX, and how two processes get one.
 #pragma once
 
 #include <sys/socket.h>
@@ -15,28 +15,30 @@
 
 namespace shoal {
 
-// Why SOCK_SEQPACKET: packets keep their boundaries, descriptors and credentials arrive with the
-// packet that they were sent with, and a foreign program, which uses a stream, cannot even connect.
+// Why SOCK_SEQPACKET, the type unless another is asked for: packets keep their boundaries,
+// descriptors and credentials arrive with the packet that they were sent with, and a foreign
+// program, which uses a stream, cannot even connect.
 //
-// Every socket made here is non-blocking and close-on-exec and has SO_PASSCRED, so that the kernel
-// stamps each packet with who sent it. All functions can be called from any thread, and a signal
-// interrupts none of them. All can also fail with SystemError(), for example kResourceExhausted
-// when there are no descriptors left.
+// Every socket made here is non-blocking and close-on-exec; those of packets have SO_PASSCRED, so
+// that the kernel stamps each packet with who sent it. All functions can be called from any thread,
+// and a signal interrupts none of them. All can also fail with SystemError(), for example
+// kResourceExhausted when there are no descriptors left.
 
 // Two sockets connected with each other.
 absl::StatusOr<std::pair<UniqueFd, UniqueFd>> SocketPair();
 
 // A socket bound to `name` that waits for connections.
 //
-// A path's socket file gets mode 0600, and stays when the listener is closed. The next ListenOn()
-// finds it stale, as no process has it open, and reclaims it. It holds flock() on the directory
-// meanwhile, so that of servers that start at once one wins; it waits at most 1 s for that lock.
+// A path's socket file gets mode 0600 (that of a stream: what the umask leaves), and stays when the
+// listener is closed. The next ListenOn() finds it stale, as no process has it open, and reclaims
+// it. It holds flock() on the directory meanwhile, so that of servers that start at once one wins;
+// it waits at most 1 s for that lock.
 //
 // kAlreadyExists: a server lives there; the text names it and its process. It sees a connection
 // that ends at once. kInvalidArgument: the path is something else than a socket, which is never
 // removed, or its directory is missing. kPermissionDenied: with both user ids. kUnavailable:
 // somebody keeps the directory locked.
-absl::StatusOr<UniqueFd> ListenOn(const SocketName& name);
+absl::StatusOr<UniqueFd> ListenOn(const SocketName& name, int type = SOCK_SEQPACKET);
 
 // A socket connected to the listener on `name`; tried once. What is sent before it is accepted
 // waits there.
@@ -45,7 +47,7 @@ absl::StatusOr<UniqueFd> ListenOn(const SocketName& name);
 // kInvalidArgument: at the path is a foreign socket, that is of another kind, or a file that is no
 // socket. (An abstract name is another one for each kind of socket, so there nobody listens.)
 // kPermissionDenied: with both user ids.
-absl::StatusOr<UniqueFd> DialOnce(const SocketName& name);
+absl::StatusOr<UniqueFd> DialOnce(const SocketName& name, int type = SOCK_SEQPACKET);
 
 // The next connection that waits at `listener`; empty when none does.
 absl::StatusOr<std::optional<UniqueFd>> AcceptOnce(int listener);

@@ -1,0 +1,45 @@
+#include "shoal/transport/channel_errors.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace shoal {
+
+absl::Status CheckPublishable(OutgoingMessage& message, const Peer& peer, bool ending,
+                              const ChannelOptions& options) {
+  if (ending) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "End() was called on the channel to ", peer.Describe(), "; nothing can be published"));
+  }
+  const uint64_t words = message.SizeInWords();
+  if (words > options.max_message_words) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a message of ", words, " words for ", peer.Describe(),
+                     " is above ChannelOptions::max_message_words, ", options.max_message_words,
+                     "; raise it on both sides, or send less at a time"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TooMuchPending(uint64_t bytes, const Peer& peer, const ChannelOptions& options) {
+  return absl::ResourceExhaustedError(
+      absl::StrCat(bytes, " bytes would wait for ", peer.Describe(),
+                   " to read, above ChannelOptions::max_pending_bytes, ", options.max_pending_bytes,
+                   "; raise it, or send less than the peer reads"));
+}
+
+absl::Status StillPending(uint64_t bytes, const Peer& peer) {
+  return absl::DeadlineExceededError(
+      absl::StrCat(bytes, " bytes still wait for ", peer.Describe(), " to read"));
+}
+
+absl::Status NothingCame(const Peer& peer, absl::Duration waited) {
+  return absl::DeadlineExceededError(absl::StrCat("no message came from ", peer.Describe(),
+                                                  " within ", absl::FormatDuration(waited)));
+}
+
+absl::Status NoClientCame(const std::string& address, absl::Duration waited) {
+  return absl::DeadlineExceededError(
+      absl::StrCat("no client connected to ", address, " within ", absl::FormatDuration(waited)));
+}
+
+}  // namespace shoal

@@ -1,0 +1,129 @@
+// A channel over a stream socket, in Cap'n Proto's standard framing
+// (https://capnproto.org/encoding.html#serialization-over-a-stream), so that the peer may be any
+// program that speaks it, in any language, on any machine.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "absl/container/inlined_vector.h"
+#include "absl/status/statusor.h"
+#include "shoal/transport/channel.h"
+#include "shoal/transport/counters.h"
+#include "shoal/transport/deadline.h"
+#include "shoal/transport/fork_mark.h"
+#include "shoal/transport/fragments.h"
+#include "shoal/transport/unique_fd.h"
+
+namespace shoal {
+
+// See Channel for what each member does. Messages are built and held in this process's memory, and
+// sent from where they were built.
+//
+// A message that has gone in part cannot be taken back: when the time for it is over, Publish()
+// returns OK and the rest is pending, and goes before anything else at the next Publish(), Flush()
+// or End(). Who may connect is up to the socket file's mode and the network, as with any program
+// that speaks this format.
+class SocketChannel final : public Channel {
+ public:
+  // `socket` is connected and non-blocking; `options` are valid.
+  static absl::StatusOr<std::unique_ptr<SocketChannel>> Create(UniqueFd socket, const Peer& peer,
+                                                               const ChannelOptions& options);
+  ~SocketChannel() override;
+
+  OutgoingMessage Claim(uint32_t hint_words) override;
+  absl::Status Publish(OutgoingMessage&& message, absl::Duration timeout) override;
+  absl::Status PublishBatch(std::span<OutgoingMessage> messages, absl::Duration timeout) override;
+  absl::Status Notify() override;
+  absl::Status Flush(absl::Duration timeout) override;
+  uint64_t pending_bytes() const override { return pending_bytes_; }
+  size_t pending_messages() const override { return pending_.size(); }
+  void End() override;
+
+  absl::StatusOr<IncomingMessage> Receive(absl::Duration timeout) override;
+  absl::StatusOr<std::optional<IncomingMessage>> TryReceive() override;
+  bool Readable() override;
+  bool TakeNotice() override { return false; }
+  bool HasNotice() const override { return false; }
+  bool ended_by_peer() const override { return ended_; }
+
+  // An epoll: readable when the socket is, and, while armed for room, when it can be written.
+  int doorbell() const override { return events_.get(); }
+  bool ArmForMessage() override { return !Readable(); }
+  bool ArmForRoom() override;
+  void DisarmDoorbell() override;
+  void DrainDoorbell() override;
+  bool Flushable() override;
+  SpinBudget::Peer PeerAtWait() override { return SpinBudget::Peer::kAwake; }
+
+  absl::Duration Trim() override { return absl::InfiniteDuration(); }
+  const Peer& peer() const override { return peer_; }
+  const ChannelOptions& options() const override { return options_; }
+  ChannelStats stats() const override { return StatsOf(written_, read_); }
+
+ private:
+  static constexpr size_t kBufferWords = 8192;
+
+  // A message on its way, whole or the rest of it.
+  struct Pending {
+    BodyRef body;
+    absl::InlinedVector<uint64_t, 4> table;
+    uint64_t bytes;     // table and segments
+    uint64_t sent = 0;  // of them
+  };
+
+  SocketChannel(UniqueFd socket, UniqueFd events, ForkMark fork_mark, const Peer& peer,
+                const ChannelOptions& options);
+
+  absl::Status Forked() const { return ChannelOfParent(peer_, owner_); }
+  absl::Status CheckSendable(OutgoingMessage& message) const;
+  absl::Status PublishWithin(Timeout& timeout, OutgoingMessage& message);
+  void Enqueue(const BodyRef& body);
+  absl::Status GiveUp(OutgoingMessage& message, const absl::Status& reason);
+  absl::Status Full(const Timeout& timeout) const;
+  absl::StatusOr<bool> TryFlush();
+  absl::StatusOr<uint64_t> SendSome();
+  void Sent(uint64_t bytes);
+  absl::Status SendFailed(int error);
+
+  absl::StatusOr<IncomingBody*> Take();
+  absl::StatusOr<IncomingBody*> TakeBuffered();
+  absl::StatusOr<bool> Fill();
+  absl::Status EndOfStream();
+
+  // Sleeps until the socket can be read or written, or `deadline`.
+  void Await(short events, const Deadline& deadline, WaitCounters& counters);
+
+  const UniqueFd socket_;
+  const UniqueFd events_;
+  const ForkMark fork_mark_;
+  const pid_t owner_;
+  const Peer peer_;
+  const ChannelOptions options_;
+
+  // The publishing thread's.
+  WriterCounters written_{};
+  absl::Status send_error_;
+  std::deque<Pending> pending_;  // in order; the first may have gone in part
+  uint64_t pending_bytes_ = 0;
+  bool ending_ = false;
+  bool end_sent_ = false;
+  bool armed_for_room_ = false;
+
+  // The receiving thread's.
+  ReaderCounters read_{};
+  absl::Status receive_error_;
+  FragmentJoiner joiner_;
+  std::vector<uint64_t> buffer_;
+  size_t begin_words_ = 0;        // what of the buffer was taken
+  size_t filled_bytes_ = 0;       // what of it came in
+  IncomingBody* next_ = nullptr;  // taken for Readable(), to be received
+  bool ended_ = false;
+};
+
+}  // namespace shoal
