@@ -85,7 +85,8 @@ class Channel {
   // The same, and leaves it untaken.
   virtual bool HasNotice() const = 0;
 
-  // True when the peer ended the channel by its own will, false when it died or still lives.
+  // True when the peer ended the channel by its own will, false when it died or still lives. Over a
+  // socket, a death between two messages looks like an end.
   virtual bool ended_by_peer() const = 0;
 
   // ---- event loops, on a thread that both publishes and receives ----

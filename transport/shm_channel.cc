@@ -123,7 +123,8 @@ absl::Status ShmChannel::Deliver(OutgoingBody& body, Timeout& timeout) {
     if (*sent) {
       return absl::OkStatus();
     }
-    if (link_->doorbell.hung_up()) {
+    const bool give_up = options_.when_full == WhenFull::kFail || timeout.deadline().passed();
+    if (give_up ? HungUpNow() : link_->doorbell.hung_up()) {
       return PeerGone(peer());
     }
     if (options_.when_full == WhenFull::kFail) {
@@ -131,7 +132,7 @@ absl::Status ShmChannel::Deliver(OutgoingBody& body, Timeout& timeout) {
           absl::StrCat("the ring to ", peer().Describe(), " is full; its peer must read, or raise ",
                        "ChannelOptions::slots above ", options_.slots));
     }
-    if (timeout.deadline().passed()) {
+    if (give_up) {
       return absl::DeadlineExceededError(
           absl::StrCat("the ring to ", peer().Describe(), " was still full after ",
                        absl::FormatDuration(timeout.duration()), "; its peer does not read"));
@@ -161,7 +162,8 @@ absl::Status ShmChannel::Spill(OutgoingMessage& message) {
     if (pending_.empty()) {
       sender_.Abandon();
     }
-    return TooMuchPending(pending_bytes_ + bytes, peer(), options_);
+    return HungUpNow() ? PeerGone(peer())
+                       : TooMuchPending(pending_bytes_ + bytes, peer(), options_);
   }
   sender_.counters().spills.Add(1);
   pending_bytes_ += bytes;
@@ -206,10 +208,11 @@ absl::Status ShmChannel::Flush(absl::Duration duration) {
     if (!flushed.ok() || *flushed) {
       return flushed.status();
     }
-    if (link_->doorbell.hung_up()) {
+    const bool give_up = timeout.deadline().passed();
+    if (give_up ? HungUpNow() : link_->doorbell.hung_up()) {
       return PeerGone(peer());
     }
-    if (timeout.deadline().passed()) {
+    if (give_up) {
       return StillPending(pending_bytes_, peer());
     }
     Await(room_waiter_, timeout.deadline(), [this] { return sender_.RoomCame(); });
@@ -266,8 +269,7 @@ absl::StatusOr<IncomingMessage> ShmChannel::Receive(absl::Duration duration) {
           absl::StrCat(peer().Describe(), " called Notify(), and sent no message"));
     }
     if (timeout.deadline().passed()) {
-      link_->doorbell.Drain();  // a caller that only looks must hear of the peer's death as well
-      if (link_->doorbell.hung_up()) {
+      if (HungUpNow()) {
         continue;
       }
       return NothingCame(peer(), duration);
@@ -372,6 +374,11 @@ void ShmChannel::DisarmDoorbell() {
 
 bool ShmChannel::Flushable() {
   return HasPending() && (sender_.RoomCame() || link_->doorbell.hung_up());
+}
+
+bool ShmChannel::HungUpNow() {
+  link_->doorbell.Drain();
+  return link_->doorbell.hung_up();
 }
 
 absl::Status ShmChannel::SendFailed(const absl::Status& error) {

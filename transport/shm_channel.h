@@ -62,6 +62,8 @@ class ShmChannel final : public Channel {
   absl::Status Deliver(OutgoingBody& body, Timeout& timeout);
   bool HasPending() const { return !pending_.empty() || (ending_ && !end_sent_); }
   absl::StatusOr<bool> TryFlush();
+  // Whether the peer is gone, for a caller that never sleeps, where that would show.
+  bool HungUpNow();
   absl::Status SendFailed(const absl::Status& error);
 
   // What one of the two threads waits with.

@@ -26,6 +26,9 @@ constexpr size_t kPartsPerCall = 64;  // of memory that one system call gathers
 
 // Cap'n Proto's table of segment sizes: their number less one, then their words.
 absl::InlinedVector<uint64_t, 4> TableOf(Segments segments) {
+  if (segments.size() == 0) {
+    return {0};  // nothing was built: one segment without words
+  }
   absl::InlinedVector<uint64_t, 4> table(segments.size() / 2 + 1, 0);
   const auto set = [&](size_t index, uint64_t value) {
     table[index / 2] |= value << (32 * (index % 2));
