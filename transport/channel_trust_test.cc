@@ -87,7 +87,8 @@ TEST(ReleasedMessageDeathTest, CannotBeReadInABuildWithAddressSanitizer) {
             Send(*pair.left, 7, bytes).IgnoreError();
             test::Blob::Reader blob;
             { blob = pair.right->Receive()->Root<test::Blob>(); }
-            static_cast<void>(blob.getNumber());
+            volatile uint64_t seen = blob.getNumber();
+            static_cast<void>(seen);
           },
           "AddressSanitizer: use-after-poison|AddressSanitizer: heap-use-after-free");
     }

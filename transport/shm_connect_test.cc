@@ -184,9 +184,5 @@ TEST(Connect, RefusesOptionsThatAreNotAllowed) {
   EXPECT_THAT(Connect("shm:test", {.loans = 3}), Fails(kInvalidArgument, "loans is 3"));
 }
 
-TEST(Connect, RefusesOtherKindsOfAddresses) {
-  EXPECT_THAT(Connect("localhost:80", PatientOptions()), Fails(kInvalidArgument, "localhost:80"));
-}
-
 }  // namespace
 }  // namespace shoal

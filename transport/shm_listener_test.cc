@@ -228,11 +228,6 @@ TEST_F(ShmListenerTest, HandsOutHandshakesToEventLoops) {
   EXPECT_NE(client.Finish().value(), nullptr);
 }
 
-TEST(Listen, RefusesOtherKindsOfAddresses) {
-  EXPECT_THAT(Listen("unix:/tmp/somewhere"), Fails(kInvalidArgument, "unix:/tmp/somewhere"));
-  EXPECT_THAT(Listen("localhost:80"), Fails(kInvalidArgument, "localhost:80"));
-}
-
 TEST(Listen, RefusesOptionsThatAreNotAllowed) {
   EXPECT_THAT(Listen("shm:test", {.slots = 3}), Fails(kInvalidArgument, "slots is 3"));
 }
