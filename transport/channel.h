@@ -25,8 +25,8 @@ namespace shoal {
 // in that state.
 class Channel {
  public:
-  // Ends the channel: what is pending is flushed for at most a second, and the peer, once it has
-  // received all, is told that nothing follows.
+  // Ends the channel: what is pending is flushed for at most ChannelOptions::linger, and the peer,
+  // once it has received all, is told that nothing follows.
   virtual ~Channel() = default;
 
   // ---- the publishing thread ----

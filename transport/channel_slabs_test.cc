@@ -1,7 +1,6 @@
 // Messages beyond the first slab: how an outbox grows, and shrinks again.
 
 #include <algorithm>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -22,19 +21,6 @@ ChannelOptions SmallSlabs() {
   options.loans = 1024;
   options.slots = 1024;
   return options;
-}
-
-// How much shared memory this process has mapped and touched, in bytes.
-uint64_t SharedMemory() {
-  std::ifstream status("/proc/self/status");
-  std::string field;
-  uint64_t kibibytes = 0;
-  for (std::string rest; status >> field; std::getline(status, rest)) {
-    if (field == "RssShmem:") {
-      status >> kibibytes;
-    }
-  }
-  return kibibytes * 1024;
 }
 
 TEST(ChannelSlabs, ReadInPlaceAMessageOfFourHundredMebibytes) {

@@ -68,6 +68,9 @@ absl::Status Validate(const ChannelOptions& options) {
   if (options.slab_idle_time < absl::ZeroDuration()) {
     return Negative("slab_idle_time", options.slab_idle_time);
   }
+  if (options.linger < absl::ZeroDuration()) {
+    return Negative("linger", options.linger);
+  }
   if (options.connect_timeout < absl::ZeroDuration()) {
     return Negative("connect_timeout", options.connect_timeout);
   }

@@ -101,6 +101,10 @@ struct ChannelOptions {
   // Bytes that may wait in this process under WhenFull::kSpill.
   uint64_t max_pending_bytes = uint64_t{1} << 30;
 
+  // How long destroying a channel may wait for the peer to take what is pending. Zero for a thread
+  // that must not wait, as an event loop's; what was not taken by then is lost.
+  absl::Duration linger = absl::Seconds(1);
+
   // How long `Connect` waits for a server that is not there yet, and either side for the other's
   // half of the handshake.
   absl::Duration connect_timeout = absl::Seconds(5);

@@ -12,8 +12,6 @@
 namespace shoal {
 namespace {
 
-constexpr absl::Duration kFlushOnDestruction = absl::Seconds(1);
-
 // A wait that spins for long looks at the socket this often, where the peer's death would show.
 constexpr auto kSpinBetweenDrains = std::chrono::milliseconds(1);
 
@@ -41,7 +39,7 @@ ShmChannel::~ShmChannel() {
   }
   End();
   // Nobody is left to report an error to; the peer sees the hang-up.
-  Flush(kFlushOnDestruction).IgnoreError();
+  Flush(options_.linger).IgnoreError();
   link_->doorbell.HangUp();
 }
 

@@ -20,7 +20,6 @@
 namespace shoal {
 namespace {
 
-constexpr absl::Duration kFlushOnDestruction = absl::Seconds(1);
 constexpr auto kLongestSleep = std::chrono::hours(1);
 constexpr size_t kPartsPerCall = 64;  // of memory that one system call gathers
 
@@ -106,7 +105,7 @@ SocketChannel::~SocketChannel() {
   }
   End();
   // Nobody is left to report an error to; the peer sees the hang-up.
-  Flush(kFlushOnDestruction).IgnoreError();
+  Flush(options_.linger).IgnoreError();
 }
 
 OutgoingMessage SocketChannel::Claim(uint32_t hint_words) {
