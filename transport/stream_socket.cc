@@ -28,7 +28,8 @@ using Addresses = std::unique_ptr<addrinfo, FreeAddresses>;
 absl::StatusOr<Addresses> Resolve(const Address& address, int flags) {
   if (!address.port()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(address.text(), " has no port; write HOST:PORT"));
+        absl::StrCat("address \"", address.text(),
+                     "\" has no PORT; write HOST:PORT, or shm:NAME, or unix:PATH"));
   }
   const bool any = address.host() == "*";
   addrinfo hints{};
