@@ -141,6 +141,26 @@ void Poller::park() {
       return;
     }
   }
+  trim();
+}
+
+void Poller::trim() {
+  if (trimming) {
+    return;
+  }
+  absl::Duration next = absl::InfiniteDuration();
+  for (Source* source: sources) {
+    next = std::min(next, source->channel->Trim());
+  }
+  if (next == absl::InfiniteDuration()) {
+    return;
+  }
+  trimming = true;
+  tasks.add(
+      port.getTimer().afterDelay(absl::ToInt64Nanoseconds(next) * kj::NANOSECONDS).then([this]() {
+        trimming = false;
+        trim();
+      }));
 }
 
 void Poller::unpark() {

@@ -53,6 +53,7 @@ private:
   void spin();
   void serveReady();
   void park();
+  void trim();
   void unpark();
   bool anyWaiting();
   bool anyReady();
@@ -66,6 +67,7 @@ private:
   State state = State::IDLE;
   kj::Vector<Source*> sources;
   Source* recent = nullptr;  // the one that did something last
+  bool trimming = false;     // a timer will call `trim()`
   uint handled = 0;          // messages since the event port last looked at timers and sockets
   kj::TaskSet tasks;         // the next look
 };

@@ -237,6 +237,25 @@ TEST_F(PollerTest, HearsOfAPeerThatHangsUpWhileItIsParked) {
   EXPECT_TRUE(end.reader.error != nullptr);
 }
 
+TEST_F(PollerTest, GivesIdleMemoryBackWhileItIsParked) {
+  ChannelOptions options = withSpin(absl::ZeroDuration());
+  options.max_slabs_bytes = 64 << 20;
+  options.slab_idle_time = absl::Milliseconds(4);
+  ReadEnd end(poller, options);
+  Channel& channel = end.reader.getChannel();
+  {
+    OutgoingMessage large = channel.Claim(1 << 20);
+    large.InitRoot<test::Echo::SumParams>().initData(4 << 20);
+    ASSERT_TRUE(channel.Publish(std::move(large)).ok());
+    ASSERT_TRUE(end.peer->TryReceive()->has_value());
+  }
+  runUntilIdle();
+  while (channel.stats().slabs > 1) {
+    timer().afterDelay(1 * kj::MILLISECONDS).wait(io.waitScope);
+  }
+  EXPECT_EQ(channel.stats().slabs_bytes, options.slab_bytes);
+}
+
 TEST_F(PollerTest, WithNoSpinItParksAtOnceAndIsRung) {
   ReadEnd end(poller, withSpin(absl::ZeroDuration()));
   runUntilIdle();

@@ -354,7 +354,7 @@ const std::map<std::string, Producer>& Producers() {
          [] { return Connect("shm:x", {.slab_bytes = 100'000}).status(); }},
         {"option-negative", [] { return Connect("shm:x", {.spin = absl::Seconds(-1)}).status(); }},
         {"bad-address", [] { return Connect("shm:").status(); }},
-      {"no-port", [] { return Connect("somewhere").status(); }},
+        {"no-port", [] { return Connect("somewhere").status(); }},
         {"foreign-socket", [] { return Connect(StrangeServer(SOCK_STREAM).address()).status(); }},
         {"foreign-program", [] { return StrangeServer().Answer("hello", 5); }},
         {"not-a-socket", NotASocket}, {"nothing-to-wait-for", [] { return WaitAny({}).status(); }},

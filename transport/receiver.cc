@@ -28,7 +28,7 @@ absl::StatusOr<IncomingBody*> Receiver::Take() {
   while (!ended_) {
     const std::optional<SlotHeader> header = ring_.Next();
     if (!header) {
-      const absl::Status heard = link_->doorbell.has_news() ? HearNews() : absl::OkStatus();
+      const absl::Status heard = HearNews();
       return heard.ok() ? absl::StatusOr<IncomingBody*>(nullptr) : heard;
     }
     if (absl::Status valid = Check(*header); !valid.ok()) {
@@ -179,6 +179,9 @@ absl::Status Receiver::LearnOfSlab(uint32_t number) {
 }
 
 absl::Status Receiver::HearNews() {
+  if (!link_->doorbell.has_news()) {
+    return absl::OkStatus();
+  }
   for (Doorbell::Packet& packet : link_->doorbell.TakeNews()) {
     absl::StatusOr<News> news = ParseNews(std::move(packet), link_->peer);
     if (!news.ok()) {

@@ -24,6 +24,10 @@ class Receiver {
   // The caller opens the body and releases it.
   absl::StatusOr<IncomingBody*> Take();
 
+  // Takes in what the peer has sent over the connection's socket and was drained: slabs that come
+  // and go. Take() does this too.
+  absl::Status HearNews();
+
   // Whether Take() would find something.
   bool Ready() const { return ring_.Ready() && !ended_; }
 
@@ -52,7 +56,6 @@ class Receiver {
   absl::Status AddBlock(const BlockDescriptor& block, uint64_t& total_words, IncomingBody& body);
   absl::Status CopyBlocks(uint64_t words, IncomingBody& body);
   absl::Status LearnOfSlab(uint32_t number);
-  absl::Status HearNews();
   IncomingBody* NewBody();
   void Count(const IncomingBody& body);
   void Consume(uint32_t slots);

@@ -233,9 +233,7 @@ absl::StatusOr<std::optional<IncomingMessage>> ShmChannel::TryReceive() {
   const bool gone = link_->doorbell.hung_up();
   absl::StatusOr<IncomingBody*> body = receiver_.Take();
   if (!body.ok()) {
-    receive_error_ = body.status();
-    link_->doorbell.HangUp();
-    return receive_error_;
+    return ReceiveFailed(body.status());
   }
   if (*body != nullptr) {
     return IncomingMessage(*body, options_.reader);
@@ -374,6 +372,12 @@ bool ShmChannel::Flushable() {
   return HasPending() && (sender_.RoomCame() || link_->doorbell.hung_up());
 }
 
+absl::Status ShmChannel::ReceiveFailed(const absl::Status& error) {
+  receive_error_ = error;
+  link_->doorbell.HangUp();
+  return error;
+}
+
 bool ShmChannel::HungUpNow() {
   link_->doorbell.Drain();
   return link_->doorbell.hung_up();
@@ -390,8 +394,13 @@ absl::Duration ShmChannel::Trim() {
 }
 
 void ShmChannel::DrainDoorbell() {
-  if (!link_->forked()) {
-    link_->doorbell.Drain();
+  if (link_->forked()) {
+    return;
+  }
+  link_->doorbell.Drain();
+  // An idle peer gives memory back without a message that would have it noticed.
+  if (absl::Status heard = receiver_.HearNews(); !heard.ok() && receive_error_.ok()) {
+    ReceiveFailed(heard).IgnoreError();
   }
 }
 

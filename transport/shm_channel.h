@@ -64,6 +64,7 @@ class ShmChannel final : public Channel {
   absl::StatusOr<bool> TryFlush();
   // Whether the peer is gone, for a caller that never sleeps, where that would show.
   bool HungUpNow();
+  absl::Status ReceiveFailed(const absl::Status& error);
   absl::Status SendFailed(const absl::Status& error);
 
   // What one of the two threads waits with.

