@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <memory>
+#include <random>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -293,6 +295,28 @@ TEST(Channel, RefusesOptionsOutOfRange) {
   EXPECT_TRUE(absl::IsInvalidArgument(ChannelPair(options).status()));
   EXPECT_TRUE(absl::IsInvalidArgument(Listen("shm:x", options).status()));
   EXPECT_TRUE(absl::IsInvalidArgument(Connect("shm:x", options).status()));
+}
+
+TEST(Channel, ConnectsByAnyNameHoweverLong) {
+  const std::string unique = std::to_string(std::random_device()());
+  for (const std::string& name :
+       {std::string("a/b//c"), std::string("two words\t"), std::string("\u6f01 \u7fa4"),
+        std::string(5000, 'x'), std::string(5000, 'x') + "y", std::string("user@place@") + "0"}) {
+    const std::string address = "shm:" + unique + name;
+    auto listener = Listen(address);
+    ASSERT_TRUE(listener.ok()) << listener.status();
+    EXPECT_EQ((*listener)->address(), address);
+    std::thread client([&] {
+      auto channel = Connect(address);
+      ASSERT_TRUE(channel.ok()) << channel.status();
+      EXPECT_EQ((*channel)->peer().address, address);
+      ASSERT_TRUE(Send(**channel, 7).ok());
+    });
+    auto channel = (*listener)->Accept();
+    ASSERT_TRUE(channel.ok()) << channel.status();
+    ExpectNext(**channel, 7);
+    client.join();
+  }
 }
 
 TEST(Channel, NeitherListensNorConnectsAtWhatIsNoAddress) {

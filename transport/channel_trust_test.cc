@@ -1,9 +1,17 @@
 // Who may connect, and how far a peer is trusted.
 
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <memory>
+#include <random>
 #include <string>
+#include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -11,6 +19,7 @@
 #include "gtest/gtest.h"
 #include "shoal/transport/channel.h"
 #include "shoal/transport/test_channels.h"
+#include "shoal/transport/test_socket.h"
 
 namespace shoal {
 namespace {
@@ -94,6 +103,56 @@ TEST(ReleasedMessageDeathTest, CannotBeReadInABuildWithAddressSanitizer) {
   }
 }
 #endif
+
+// What a third process of the same user could get hold of: the descriptors that this one has open.
+std::vector<std::filesystem::path> OpenRegions() {
+  std::vector<std::filesystem::path> regions;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    if (std::filesystem::read_symlink(entry, gone).string().rfind("/memfd:shoal", 0) == 0) {
+      regions.push_back(entry);
+    }
+  }
+  return regions;
+}
+
+TEST(ThirdProcess, SeesOnlyTheControlRegionsAndCannotWriteThem) {
+  Pair pair;
+  ASSERT_TRUE(Send(*pair.left, 1, 100 << 20).ok());  // a slab of its own
+  ExpectNext(*pair.right, 1, 100 << 20);
+  const std::vector<std::filesystem::path> regions = OpenRegions();
+  EXPECT_EQ(regions.size(), 2) << "each end's control region, and no slab";
+  for (const std::filesystem::path& region : regions) {
+    const int fd = open(region.c_str(), O_RDWR | O_CLOEXEC);
+    ASSERT_GE(fd, 0);
+    EXPECT_EQ(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);
+    EXPECT_EQ(errno, EPERM);
+    EXPECT_EQ(pwrite(fd, "x", 1, 0), -1);
+    EXPECT_EQ(errno, EPERM);
+    EXPECT_EQ(ftruncate(fd, 0), -1);
+    EXPECT_EQ(errno, EPERM);
+    close(fd);
+  }
+}
+
+TEST(ThirdProcess, HasAChannelOfItsOwnWhenItConnectsToo) {
+  const std::string address = "shm:test-" + std::to_string(std::random_device()());
+  auto listener = Listen(address);
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  std::unique_ptr<Channel> second;
+  std::thread clients([&] {
+    const auto first = Connect(address);
+    second = *Connect(address);
+    ASSERT_TRUE(Send(**first, 1).ok());
+  });
+  const auto one = *(*listener)->Accept();
+  const auto other = *(*listener)->Accept();
+  clients.join();
+  ExpectNext(*one, 1);
+  EXPECT_FALSE(other->TryReceive()->has_value());
+  ASSERT_TRUE(Send(*other, 2).ok());
+  ExpectNext(*second, 2);
+}
 
 TEST(HugePages, AreUsedWhereTheSystemHasThemAndSaidNotToBeOtherwise) {
   ChannelOptions options;

@@ -42,6 +42,23 @@ TEST(ChannelOptions, AllowTheHighestOfEach) {
   EXPECT_EQ(Validate({.connect_timeout = absl::InfiniteDuration()}), absl::OkStatus());
 }
 
+TEST(ChannelOptions, RefuseSlabsThatAreMoreTogetherThanIsAllowed) {
+  EXPECT_EQ(Refusal({.slab_bytes = 1 << 20, .max_slabs_bytes = (1 << 20) - 1}),
+            "ChannelOptions::max_slabs_bytes is 1048575; allowed is 1048576 to 1099511627776");
+  EXPECT_EQ(Refusal({.max_slabs_bytes = O::kMaxSlabsBytes + 1}),
+            "ChannelOptions::max_slabs_bytes is 1099511627777; allowed is 8388608 to "
+            "1099511627776");
+  EXPECT_EQ(Refusal({.max_peer_slabs_bytes = O::kMinSlabBytes - 1}),
+            "ChannelOptions::max_peer_slabs_bytes is 65535; allowed is 65536 to 1099511627776");
+}
+
+TEST(ChannelOptions, RefuseNegativeTimesOfSlabsAndLinger) {
+  EXPECT_EQ(Refusal({.slab_idle_time = absl::Nanoseconds(-1)}),
+            "ChannelOptions::slab_idle_time is -1ns; it must not be negative");
+  EXPECT_EQ(Refusal({.linger = absl::Seconds(-1)}),
+            "ChannelOptions::linger is -1s; it must not be negative");
+}
+
 TEST(ChannelOptions, RefuseSlotsOutOfRange) {
   EXPECT_EQ(Refusal({.slots = 15}), "ChannelOptions::slots is 15; allowed is 16 to 65536");
   EXPECT_EQ(Refusal({.slots = 0}), "ChannelOptions::slots is 0; allowed is 16 to 65536");

@@ -145,6 +145,9 @@ absl::Duration Sender::Trim() {
     return absl::InfiniteDuration();
   }
   const std::lock_guard lock(link_->writing);
+  if (!link_->slabs.grown()) {
+    return absl::InfiniteDuration();  // meanwhile; the writing thread needs no lock any more
+  }
   TakeBackBodies();
   link_->loans.Collect(link_->peer).IgnoreError();  // the next offer reports it
   return link_->slabs.DropIdle();

@@ -1,0 +1,84 @@
+// Peers of other users. Only root can be one, and not in a sandbox with a user namespace, so this
+// test runs outside of those.
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <string>
+#include <thread>
+
+#include "gtest/gtest.h"
+#include "shoal/transport/channel.h"
+#include "shoal/transport/test_channels.h"
+#include "shoal/transport/test_socket.h"
+
+namespace shoal {
+namespace {
+
+TEST(AllowedUids, LetOthersFindTheSocketFile) {
+  const ScratchFolder folder;
+  const std::string path = folder.path() + "/socket";
+  struct stat file {};
+  {
+    const auto own = Listen("shm:" + path);
+    ASSERT_EQ(stat(path.c_str(), &file), 0);
+    EXPECT_EQ(file.st_mode & 0777, 0600);
+  }
+  ChannelOptions options;
+  options.allowed_uids = {12345};
+  const auto shared = Listen("shm:" + path, options);
+  ASSERT_EQ(stat(path.c_str(), &file), 0);
+  EXPECT_EQ(file.st_mode & 0777, 0666);
+}
+
+// Connects as another user, in a child, and returns what it hears: 0 if it was let in.
+absl::StatusCode ConnectAs(uid_t uid, const std::string& address) {
+  const pid_t child = fork();
+  if (child == 0) {
+    ChannelOptions options;
+    options.allowed_uids = {0};  // the server's
+    if (setresuid(uid, uid, uid) != 0) {
+      _exit(100);
+    }
+    auto channel = Connect(address, options);
+    if (channel.ok()) {
+      // The server copies what another user sends, so it can be changed while it is read.
+      Send(**channel, 7, 10000).IgnoreError();
+      (*channel)->Receive().status().IgnoreError();
+    }
+    _exit(static_cast<int>(channel.status().code()));
+  }
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  return static_cast<absl::StatusCode>(WEXITSTATUS(status));
+}
+
+TEST(AllowedUids, LetInThoseWhoAreListedAndTrustThemLess) {
+  if (geteuid() != 0) {
+    EXPECT_NE(setresuid(12345, 12345, 12345), 0) << "only root can be somebody else";
+    return;
+  }
+  const ScratchFolder folder;
+  ASSERT_EQ(chmod(folder.path().c_str(), 0755), 0);
+  const std::string address = "shm:" + folder.path() + "/socket";
+  ChannelOptions options;
+  options.allowed_uids = {12345};
+  const auto listener = Listen(address, options);
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  std::thread refused(
+      [&] { EXPECT_EQ(ConnectAs(12346, address), absl::StatusCode::kPermissionDenied); });
+  EXPECT_FALSE((*listener)->Accept(absl::Milliseconds(500)).ok());
+  refused.join();
+  std::thread let_in([&] { EXPECT_EQ(ConnectAs(12345, address), absl::StatusCode::kOk); });
+  auto channel = (*listener)->Accept(absl::Seconds(20));
+  ASSERT_TRUE(channel.ok()) << channel.status();
+  EXPECT_EQ((*channel)->peer().uid, 12345);
+  ExpectNext(**channel, 7, 10000);
+  EXPECT_GT((*channel)->stats().words_copied_in, 1000) << "it was read from a copy";
+  channel->reset();
+  let_in.join();
+}
+
+}  // namespace
+}  // namespace shoal
