@@ -1,6 +1,7 @@
 // A channel between two processes, started with fork and exec, and killed.
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
@@ -93,6 +94,21 @@ TEST(ChannelProcess, ReusesBlocksOnlyWhenThePeerHasReleasedThem) {
   // 8 MiB hold 83 of these, and not one came back.
   EXPECT_GT(peer.channel->stats().blocks_lent, 75);
   EXPECT_GT(peer.channel->stats().words_copied_out, 0);
+}
+
+TEST(ChannelProcess, IsObservedByAThirdProcess) {
+  PeerProcess peer("echo");
+  for (uint64_t i = 0; i < 30; ++i) {
+    ASSERT_TRUE(Send(*peer.channel, i, 1000).ok());
+    ExpectNext(*peer.channel, i, 1000);
+  }
+  const auto seen = ObserveChannels(peer.process.pid());
+  ASSERT_TRUE(seen.ok()) << seen.status();
+  ASSERT_EQ(seen->size(), 1);
+  EXPECT_EQ((*seen)[0].peer_pid, getpid());
+  EXPECT_EQ((*seen)[0].stats.messages_received, 30);
+  EXPECT_EQ((*seen)[0].stats.messages_sent, 30);
+  EXPECT_EQ((*seen)[0].stats.bytes_received, peer.channel->stats().bytes_sent);
 }
 
 TEST(ChannelProcess, EndsInPeaceWhenTheClientDropsTheChannel) {

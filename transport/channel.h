@@ -23,6 +23,9 @@ namespace shoal {
 // errors name the peer. kUnavailable: the peer is gone or closed the channel, what it published
 // before has been received. kDataLoss: the peer broke the protocol. After either the channel stays
 // in that state.
+//
+// A channel belongs to the process that made it. In a child which that forks, every call answers
+// kFailedPrecondition, and destroying the channel leaves the parent's alone.
 class Channel {
  public:
   // Ends the channel: what is pending is flushed for at most ChannelOptions::linger, and the peer,

@@ -17,6 +17,7 @@ namespace shoal {
 // nothing and gives its memory back.
 //
 // It may outlive its channel. It is built on the thread that publishes, and may be dropped on any.
+// A forked child may drop its copy, and must not build on it: that is the parent's memory.
 class OutgoingMessage {
  public:
   explicit OutgoingMessage(BodyRef body) : body_(std::move(body)) {}

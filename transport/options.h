@@ -18,7 +18,8 @@ namespace shoal {
 enum class WhenFull {
   kBlock,  // waits until the peer has read, or the deadline passes
   kFail,   // returns kResourceExhausted at once; the message stays with the caller
-  kSpill,  // keeps the message in this process and delivers it in order as room comes
+  kSpill,  // keeps the message in this process; later calls of Publish() and Flush() deliver it, in
+           // order, as room comes
 };
 
 // How messages of the peer are read.
