@@ -15,6 +15,11 @@ constexpr uint32_t kFirstGrowthWords = BlockAllocator::kGranuleWords;
 constexpr uint32_t kLastGrowthWords = 1 << 16;
 constexpr uint32_t kLargeWords = 1 << 12;
 
+// A message of no link goes over a stream, and Cap'n Proto's own readers of that take at most 511
+// segments. On the heap room that is not used costs only addresses, so each segment is as large as
+// all before it.
+constexpr uint32_t kLastHeapGrowthWords = 1 << 24;
+
 }  // namespace
 
 void OutgoingBody::Begin(std::shared_ptr<Link> link, uint32_t hint_words) {
@@ -47,20 +52,32 @@ kj::ArrayPtr<capnp::word> OutgoingBody::Allocate(uint32_t minimum_words) {
   }
   scratch_taken_ = true;
   uint32_t words = std::max(minimum_words, std::exchange(hint_words_, 0));
+  if (link_ == nullptr) {
+    words = std::max(words, growth_words_);
+    growth_words_ = std::min(growth_words_ + words, kLastHeapGrowthWords);
+    return AllocateOnHeap(minimum_words, words);
+  }
   if (words <= kLargeWords || words <= growth_words_) {
     words = std::max(words, growth_words_);
     growth_words_ = std::min(2 * words, kLastGrowthWords);
   }
   std::optional<HeldBlock> block = ClaimBlock(words);
   if (!block && words > minimum_words) {
-    words = minimum_words;
-    block = ClaimBlock(words);
+    block = ClaimBlock(minimum_words);
   }
   if (block) {
     Hold(*block);
     return kj::arrayPtr(block->memory(), size_t{block->block.words});
   }
+  return AllocateOnHeap(minimum_words, minimum_words);
+}
+
+kj::ArrayPtr<capnp::word> OutgoingBody::AllocateOnHeap(uint32_t minimum_words, uint32_t words) {
   void* memory = std::calloc(words, sizeof(capnp::word));
+  if (memory == nullptr) {
+    words = minimum_words;
+    memory = std::calloc(words, sizeof(capnp::word));
+  }
   KJ_REQUIRE(memory != nullptr, "no memory for a message segment", words);
   heap_.emplace_back(memory);
   return kj::arrayPtr(static_cast<capnp::word*>(memory), words);

@@ -78,6 +78,8 @@ class OutgoingBody {
   };
 
   kj::ArrayPtr<capnp::word> Allocate(uint32_t minimum_words);
+  // At least `minimum_words`, and `words` if there is memory for that.
+  kj::ArrayPtr<capnp::word> AllocateOnHeap(uint32_t minimum_words, uint32_t words);
   std::optional<HeldBlock> ClaimBlock(uint32_t words);
   void End();
 

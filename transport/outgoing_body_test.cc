@@ -96,6 +96,17 @@ TEST_F(OutgoingBodyTest, BuildsOnTheHeapWhenNoBlockIsFree) {
   EXPECT_EQ(claimed_blocks(), 1u);
 }
 
+TEST(OutgoingBody, WithoutALinkHasFewSegmentsHoweverItIsBuilt) {
+  auto* body = new OutgoingBody;
+  body->Begin(nullptr, 0);
+  const BodyRef owner(body);
+  auto blobs = body->builder().initRoot<test::Blobs>().initBlobs(2000);
+  for (auto blob : blobs) {
+    blob.initData(40000);
+  }
+  EXPECT_LT(body->segments().size(), 40u);
+}
+
 TEST_F(OutgoingBodyTest, TakesNoBlockForMemoryOfTheUsersOwn) {
   alignas(8) static const capnp::byte kForeign[4096] = {1};
   const BodyRef body = Claim();
