@@ -22,6 +22,21 @@ namespace {
 
 constexpr auto kLongestSleep = std::chrono::hours(1);
 constexpr size_t kPartsPerCall = 64;  // of memory that one system call gathers
+constexpr uint32_t kNews = EPOLLIN | EPOLLRDHUP;
+
+// The destructor reads at most so much of what nobody wants: more than a socket holds by default.
+constexpr size_t kMostDiscarded = size_t{16} << 20;
+
+void DiscardUnread(int socket) {
+  char unwanted[4096];
+  for (size_t discarded = 0; discarded < kMostDiscarded;) {
+    const ssize_t got = recv(socket, unwanted, sizeof(unwanted), MSG_DONTWAIT);
+    if (got == 0 || (got < 0 && errno != EINTR)) {
+      return;
+    }
+    discarded += got > 0 ? static_cast<size_t>(got) : 0;
+  }
+}
 
 // Cap'n Proto's table of segment sizes: their number less one, then their words.
 absl::InlinedVector<uint64_t, 4> TableOf(Segments segments) {
@@ -73,7 +88,7 @@ class Gathered {
 absl::StatusOr<std::unique_ptr<SocketChannel>> SocketChannel::Create(
     UniqueFd socket, const Peer& peer, const ChannelOptions& options) {
   UniqueFd events(epoll_create1(EPOLL_CLOEXEC));
-  epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data = {}};
+  epoll_event event = {.events = kNews, .data = {}};
   if (!events || epoll_ctl(events.get(), EPOLL_CTL_ADD, socket.get(), &event) != 0) {
     return SystemError(errno, "watching a channel's socket");
   }
@@ -94,7 +109,8 @@ SocketChannel::SocketChannel(UniqueFd socket, UniqueFd events, ForkMark fork_mar
       peer_(peer),
       options_(options),
       joiner_(options.max_message_words),
-      buffer_(kBufferWords) {}
+      buffer_(kBufferWords),
+      watched_(kNews) {}
 
 SocketChannel::~SocketChannel() {
   if (next_ != nullptr) {
@@ -106,6 +122,7 @@ SocketChannel::~SocketChannel() {
   End();
   // Nobody is left to report an error to; the peer sees the hang-up.
   Flush(options_.linger).IgnoreError();
+  DiscardUnread(socket_.get());
 }
 
 OutgoingMessage SocketChannel::Claim(uint32_t hint_words) {
@@ -271,9 +288,12 @@ void SocketChannel::Sent(uint64_t bytes) {
 }
 
 absl::Status SocketChannel::SendFailed(int error) {
-  send_error_ = error == EPIPE || error == ECONNRESET
-                    ? PeerGone(peer_)
-                    : SystemError(error, absl::StrCat("sending to ", peer_.Describe()));
+  const bool is_gone = error == EPIPE || error == ECONNRESET || error == ETIMEDOUT;
+  was_reset_.store(is_gone && error != EPIPE, std::memory_order_relaxed);
+  send_error_ =
+      is_gone ? PeerGone(peer_) : SystemError(error, absl::StrCat("sending to ", peer_.Describe()));
+  pending_.clear();
+  pending_bytes_ = 0;
   return send_error_;
 }
 
@@ -406,7 +426,7 @@ absl::StatusOr<bool> SocketChannel::Fill() {
 }
 
 absl::Status SocketChannel::EndOfStream() {
-  ended_ = filled_bytes_ == 0 && !joiner_.joining();
+  ended_ = filled_bytes_ == 0 && !joiner_.joining() && !was_reset_.load(std::memory_order_relaxed);
   return ended_ ? PeerClosed(peer_) : PeerGone(peer_);
 }
 
@@ -419,22 +439,22 @@ void SocketChannel::Await(short events, const Deadline& deadline, WaitCounters& 
   }
 }
 
-bool SocketChannel::ArmForRoom() {
-  if (!armed_for_room_) {
-    epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLOUT, .data = {}};
+uint32_t SocketChannel::NewsEvents() const { return receive_error_.ok() ? kNews : 0; }
+
+void SocketChannel::Watch(uint32_t events) {
+  if (events != watched_) {
+    epoll_event event = {.events = events, .data = {}};
     epoll_ctl(events_.get(), EPOLL_CTL_MOD, socket_.get(), &event);
-    armed_for_room_ = true;
+    watched_ = events;
   }
+}
+
+bool SocketChannel::ArmForRoom() {
+  Watch(NewsEvents() | EPOLLOUT);
   return !Flushable();
 }
 
-void SocketChannel::DisarmDoorbell() {
-  if (armed_for_room_) {
-    epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data = {}};
-    epoll_ctl(events_.get(), EPOLL_CTL_MOD, socket_.get(), &event);
-    armed_for_room_ = false;
-  }
-}
+void SocketChannel::DisarmDoorbell() { Watch(NewsEvents()); }
 
 void SocketChannel::DrainDoorbell() {
   epoll_event event;

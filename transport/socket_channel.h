@@ -3,6 +3,7 @@
 // program that speaks it, in any language, on any machine.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -27,7 +28,14 @@ namespace shoal {
 //
 // A message that has gone in part cannot be taken back: when the time for it is over, Publish()
 // returns OK and the rest is pending, and goes before anything else at the next Publish(), Flush()
-// or End(). Who may connect is up to the socket file's mode and the network, as with any program
+// or End(). When sending has failed, what is pending is dropped; what the peer had sent can still
+// be received. The destructor reads what nobody received, because a socket that is closed with
+// something unread resets the connection, and the peer could lose what it has not received yet.
+//
+// The stream has an end, and no word for who ended it: a peer that is killed between two messages
+// looks like one that closed the channel.
+//
+// Who may connect is up to the socket file's mode and the network, as with any program
 // that speaks this format.
 class SocketChannel final : public Channel {
  public:
@@ -96,6 +104,10 @@ class SocketChannel final : public Channel {
   absl::StatusOr<bool> Fill();
   absl::Status EndOfStream();
 
+  // What the doorbell rings for but room: nothing more once the receiver knows of the end.
+  uint32_t NewsEvents() const;
+  void Watch(uint32_t events);
+
   // Sleeps until the socket can be read or written, or `deadline`.
   void Await(short events, const Deadline& deadline, WaitCounters& counters);
 
@@ -113,7 +125,8 @@ class SocketChannel final : public Channel {
   uint64_t pending_bytes_ = 0;
   bool ending_ = false;
   bool end_sent_ = false;
-  bool armed_for_room_ = false;
+  std::atomic<bool> was_reset_ = false;  // the kernel says so once, and the receiver would take it
+                                         // for an end; relaxed: it orders nothing
 
   // The receiving thread's.
   ReaderCounters read_{};
@@ -124,6 +137,9 @@ class SocketChannel final : public Channel {
   size_t filled_bytes_ = 0;       // what of it came in
   IncomingBody* next_ = nullptr;  // taken for Readable(), to be received
   bool ended_ = false;
+
+  // The thread's that uses the doorbell.
+  uint32_t watched_;  // epoll's events
 };
 
 }  // namespace shoal
