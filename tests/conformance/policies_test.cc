@@ -92,7 +92,7 @@ TEST_P(Policies, SpillUpToTheLimitAndNameIt) {
   const absl::Status full = ends->near().Publish(std::move(message));
   EXPECT_THAT(Text(full), HasSubstr("ChannelOptions::max_pending_bytes"));
   ends->OpenGate();
-  while (!ends->near().Flush(absl::Milliseconds(1)).ok()) {
+  while (!ends->near().Flush(ends->patience()).ok()) {
     ends->Pump();
   }
   ends->Publish(std::move(message));
@@ -154,7 +154,7 @@ TEST_P(Policies, LeaveTheRestOfABatchAsItWasWhenThereIsNoRoom) {
   ends->OpenGate();
   for (size_t i = published; i < 3000; ++i) {
     ASSERT_TRUE(batch[i].has_value());
-    while (!ends->near().Publish(std::move(batch[i]), absl::Milliseconds(1)).ok()) {
+    while (!ends->near().Publish(std::move(batch[i]), ends->patience()).ok()) {
       ends->Pump();
     }
   }
