@@ -260,6 +260,18 @@ absl::Status AfterEnd() {
   return Send(*pair.left, 1);
 }
 
+absl::Status PublishedTwice() {
+  Pair pair;
+  OutgoingMessage message = Numbered(*pair.left, 1);
+  EXPECT_TRUE(pair.left->Publish(std::move(message)).ok());
+  return pair.left->Publish(std::move(message));
+}
+
+absl::Status OfAnotherChannel() {
+  Pair pair;
+  return pair.left->Publish(Numbered(*pair.right, 1, 10000));
+}
+
 absl::Status AfterPeersEnd() {
   Pair pair;
   pair.right.reset();
@@ -347,7 +359,8 @@ const std::map<std::string, Producer>& Producers() {
         {"too-much-pending", TooMuchPending}, {"slab-too-large-for-peer", SlabTooLarge},
         {"file-size-limit", [] { return WithLimit(RLIMIT_FSIZE, 1 << 20, LargeSlab()); }},
         {"descriptor-limit", [] { return WithLimit(RLIMIT_NOFILE, 3, {}); }},
-        {"message-too-large", AboveTheLimit},
+        {"message-too-large", AboveTheLimit}, {"no-message", PublishedTwice},
+        {"message-of-another-channel", OfAnotherChannel},
         {"option-out-of-range", [] { return Connect("shm:x", {.slots = 3}).status(); }},
         {"option-no-power-of-two", [] { return Connect("shm:x", {.slots = 100}).status(); }},
         {"option-no-multiple-of-a-page",

@@ -10,6 +10,10 @@ absl::Status CheckPublishable(OutgoingMessage& message, const Peer& peer, bool e
     return absl::FailedPreconditionError(absl::StrCat(
         "End() was called on the channel to ", peer.Describe(), "; nothing can be published"));
   }
+  if (!message.has_value()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a message for ", peer.Describe(), " was published or moved away before; claim another"));
+  }
   const uint64_t words = message.SizeInWords();
   if (words > options.max_message_words) {
     return absl::InvalidArgumentError(
@@ -25,6 +29,12 @@ absl::Status TooMuchPending(uint64_t bytes, const Peer& peer, const ChannelOptio
       absl::StrCat(bytes, " bytes would wait for ", peer.Describe(),
                    " to read, above ChannelOptions::max_pending_bytes, ", options.max_pending_bytes,
                    "; raise it, or send less than the peer reads"));
+}
+
+absl::Status OfAnotherChannel(const Peer& peer) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("a message for ", peer.Describe(),
+                   " was claimed from another channel; claim one from this, and copy its root"));
 }
 
 absl::Status StillPending(uint64_t bytes, const Peer& peer) {

@@ -13,12 +13,15 @@
 namespace shoal {
 
 // kFailedPrecondition: End() was called, which `ending` tells. kInvalidArgument: the message is
-// above ChannelOptions::max_message_words.
+// empty, or above ChannelOptions::max_message_words.
 absl::Status CheckPublishable(OutgoingMessage& message, const Peer& peer, bool ending,
                               const ChannelOptions& options);
 
 // kResourceExhausted: with this message, `bytes` would wait in this process.
 absl::Status TooMuchPending(uint64_t bytes, const Peer& peer, const ChannelOptions& options);
+
+// kInvalidArgument: the message lies in the memory of another channel.
+absl::Status OfAnotherChannel(const Peer& peer);
 
 // kDeadlineExceeded, of Flush(), Receive() and Accept().
 absl::Status StillPending(uint64_t bytes, const Peer& peer);

@@ -33,6 +33,9 @@ class OutgoingBody {
 
   capnp::MessageBuilder& builder() { return *builder_; }
 
+  // The link whose memory it is built in; none if it is the heap's.
+  const Link* link() const { return link_.get(); }
+
   // What has been built so far, in the order of the segments' numbers. Valid until it is built
   // further.
   Segments segments() { return builder_->getSegmentsForOutput(); }

@@ -66,6 +66,10 @@ absl::Status ShmChannel::CheckSendable(OutgoingMessage& message) const {
   if (link_->doorbell.hung_up()) {
     return PeerGone(peer());
   }
+  if (message.has_value() && message.body()->link() != nullptr &&
+      message.body()->link() != link_.get()) {
+    return OfAnotherChannel(peer());
+  }
   return CheckPublishable(message, peer(), ending_, options_);
 }
 
