@@ -11,10 +11,13 @@
 
 namespace shoal {
 
+// The user id that no user has.
+inline constexpr uid_t kNoUid = static_cast<uid_t>(-1);
+
 struct Peer {
   std::string address;  // as the user wrote it, "shm:calculator"
   pid_t pid = 0;        // 0 when the peer lives in a pid namespace that this process cannot see
-  uid_t uid = 0;
+  uid_t uid = 0;        // kNoUid when nobody vouches for one: over TCP
 
   // "shm:calculator (pid 4711)", the way every error names a peer.
   std::string Describe() const;

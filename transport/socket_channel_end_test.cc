@@ -84,6 +84,13 @@ TEST_P(SocketChannelEnds, AreToldFromAResetThatTheSenderHeardOf) {
   EXPECT_FALSE(right_->ended_by_peer());
 }
 
+TEST_P(SocketChannelEnds, TakeNobodyForRoot) {
+  ConnectBoth();
+  const uid_t uid = GetParam() == "unix" ? geteuid() : kNoUid;
+  EXPECT_EQ(left_->peer().uid, uid);
+  EXPECT_EQ(right_->peer().uid, uid);
+}
+
 TEST_P(SocketChannelEnds, DropWhatIsPending) {
   ConnectBoth();
   ASSERT_THAT(left_->Publish(Numbered(*left_, 1, kLarge), absl::ZeroDuration()), Succeeds());

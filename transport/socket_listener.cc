@@ -15,11 +15,11 @@ namespace {
 
 // By the kernel's word over a Unix socket; over TCP nobody knows.
 Peer PeerBehind(int fd, std::string address, Address::Kind kind) {
-  Peer peer = {.address = std::move(address)};
+  Peer peer = {.address = std::move(address), .uid = kNoUid};
   if (kind == Address::Kind::kUnix) {
     const absl::StatusOr<ucred> process = PeerCredentials(fd);
     peer.pid = process.ok() ? process->pid : 0;
-    peer.uid = process.ok() ? process->uid : 0;
+    peer.uid = process.ok() ? process->uid : kNoUid;
   }
   return peer;
 }

@@ -123,15 +123,32 @@ int FinishConnecting(int fd, const Deadline& deadline) {
   return error;
 }
 
+// Who dials a free port of his own machine can be given that port himself, and TCP then connects
+// the socket with itself.
+bool IsConnectedToItself(int fd) {
+  sockaddr_storage own{};
+  sockaddr_storage peer{};
+  socklen_t own_length = sizeof(own);
+  socklen_t peer_length = sizeof(peer);
+  return getsockname(fd, reinterpret_cast<sockaddr*>(&own), &own_length) == 0 &&
+         getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &peer_length) == 0 &&
+         own_length == peer_length && memcmp(&own, &peer, own_length) == 0;
+}
+
 absl::StatusOr<UniqueFd> Dial(const Address& address, const addrinfo& candidate,
                               const Deadline& deadline) {
   absl::StatusOr<UniqueFd> fd = NewSocket(candidate);
-  if (!fd.ok() || connect(fd->get(), candidate.ai_addr, candidate.ai_addrlen) == 0) {
+  if (!fd.ok()) {
     return fd;
   }
+  int error = connect(fd->get(), candidate.ai_addr, candidate.ai_addrlen) == 0 ? 0 : errno;
   // Interrupted by a signal, it goes on connecting as well.
-  const int error =
-      errno == EINPROGRESS || errno == EINTR ? FinishConnecting(fd->get(), deadline) : errno;
+  if (error == EINPROGRESS || error == EINTR) {
+    error = FinishConnecting(fd->get(), deadline);
+  }
+  if (error == 0 && IsConnectedToItself(fd->get())) {
+    error = ECONNREFUSED;
+  }
   if (error == EINPROGRESS) {
     return absl::DeadlineExceededError(
         absl::StrCat(address.text(), " did not answer within ChannelOptions::connect_timeout"));
