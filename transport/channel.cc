@@ -21,10 +21,9 @@ void SleepFor(Deadline::Clock::duration duration) {
   }
 }
 
-// Calls `dial` until somebody listens there, or `timeout` is over.
+// Calls `dial` until somebody listens there, or `deadline`.
 template <typename Dial>
-auto DialWithin(absl::Duration timeout, Dial dial) {
-  const Deadline deadline = Deadline::After(timeout);
+auto DialUntil(const Deadline& deadline, Dial dial) {
   for (int attempts = 1;; ++attempts) {
     auto connected = dial();
     if (connected.ok() || !absl::IsUnavailable(connected.status()) || deadline.passed()) {
@@ -81,11 +80,12 @@ absl::StatusOr<std::unique_ptr<Channel>> Connect(std::string_view text,
   if (!address.ok()) {
     return address.status();
   }
+  const Deadline deadline = Deadline::After(options.connect_timeout);
   if (!IsShm(*address)) {
-    return DialWithin(options.connect_timeout, [&] { return TryConnectSocket(*address, options); });
+    return DialUntil(deadline, [&] { return TryConnectSocket(*address, options, deadline); });
   }
   absl::StatusOr<ClientHandshake> handshake =
-      DialWithin(options.connect_timeout, [&] { return TryConnect(*address, options); });
+      DialUntil(deadline, [&] { return TryConnect(*address, options); });
   if (!handshake.ok()) {
     return handshake.status();
   }

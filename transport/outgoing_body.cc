@@ -39,6 +39,32 @@ uint64_t OutgoingBody::SizeInWords() {
   return words;
 }
 
+bool OutgoingBody::Owns(const capnp::word* begin) {
+  return begin == reinterpret_cast<const capnp::word*>(scratch_) || BlockOf(begin) != nullptr ||
+         std::any_of(heap_.begin(), heap_.end(),
+                     [=](const auto& memory) { return memory.get() == begin; });
+}
+
+void OutgoingBody::Freeze() {
+  const Segments built = segments();
+  // Next to no message has any, and then this costs nothing.
+  if (std::all_of(built.begin(), built.end(),
+                  [this](const auto& segment) { return Owns(segment.begin()); })) {
+    return;
+  }
+  std::vector<kj::ArrayPtr<const capnp::word>> frozen(built.begin(), built.end());
+  for (kj::ArrayPtr<const capnp::word>& segment : frozen) {
+    if (!Owns(segment.begin())) {
+      void* copy = std::malloc(segment.asBytes().size());
+      KJ_REQUIRE(copy != nullptr, "no memory for a message segment", segment.size());
+      heap_.emplace_back(copy);
+      std::memcpy(copy, segment.begin(), segment.asBytes().size());
+      segment = kj::arrayPtr(static_cast<const capnp::word*>(copy), segment.size());
+    }
+  }
+  frozen_ = std::move(frozen);
+}
+
 HeldBlock* OutgoingBody::BlockOf(const capnp::word* begin) {
   const auto found = std::find_if(blocks_.begin(), blocks_.end(),
                                   [=](const HeldBlock& held) { return held.begin == begin; });
@@ -96,6 +122,7 @@ void OutgoingBody::End() {
     }
   }
   builder_.reset();
+  Thaw();
   heap_.clear();
   const std::shared_ptr<Link> link = std::move(link_);
   if (link == nullptr) {

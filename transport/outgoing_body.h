@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/container/inlined_vector.h"
 #include "capnp/message.h"
@@ -38,7 +39,16 @@ class OutgoingBody {
 
   // What has been built so far, in the order of the segments' numbers. Valid until it is built
   // further.
-  Segments segments() { return builder_->getSegmentsForOutput(); }
+  Segments segments() {
+    return frozen_.empty() ? builder_->getSegmentsForOutput()
+                           : kj::arrayPtr(frozen_.data(), frozen_.size());
+  }
+
+  // For a message that is published and has to wait: copies what memory of it is not its own
+  // (Orphanage::referenceExternalData), so that its owner may do what he likes with it. What is
+  // built further is not seen before Thaw().
+  void Freeze();
+  void Thaw() { frozen_.clear(); }
 
   // The size in words, all segments together. Unlike the builder's own sizeInWords(), also of a
   // message in which nothing has been built yet.
@@ -48,6 +58,9 @@ class OutgoingBody {
   bool InScratch(const kj::ArrayPtr<const capnp::word>& segment) const {
     return segment.begin() == reinterpret_cast<const capnp::word*>(scratch_);
   }
+
+  // Whether the memory at `begin`, where a segment begins, is this message's or its outbox's.
+  bool Owns(const capnp::word* begin);
 
   // The block that holds the segment that begins at `begin`, or nullptr: it is on the heap, or
   // memory of the user's own.
@@ -93,6 +106,7 @@ class OutgoingBody {
   bool scratch_taken_ = false;
   absl::InlinedVector<HeldBlock, 4> blocks_;
   absl::InlinedVector<std::unique_ptr<void, Free>, 1> heap_;
+  std::vector<kj::ArrayPtr<const capnp::word>> frozen_;  // the segments, if the builder's are not
   alignas(capnp::word) uint64_t scratch_[Slot::kWords];
   std::optional<Builder> builder_;  // last: it refers to the memory above while it is destroyed
 };

@@ -148,6 +148,8 @@ absl::Status ShmChannel::Spill(OutgoingMessage& message) {
   if (!flushed.ok()) {
     return flushed.status();
   }
+  // Before a part of it is on its way.
+  message.body()->Freeze();
   if (*flushed) {
     const absl::StatusOr<bool> sent = sender_.Offer(*message.body());
     if (!sent.ok()) {
@@ -164,6 +166,7 @@ absl::Status ShmChannel::Spill(OutgoingMessage& message) {
     if (pending_.empty()) {
       sender_.Abandon();
     }
+    message.body()->Thaw();
     return HungUpNow() ? PeerGone(peer())
                        : TooMuchPending(pending_bytes_ + bytes, peer(), options_);
   }

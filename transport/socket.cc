@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -210,6 +211,14 @@ absl::Status RemoveStaleSocket(const SocketName& name, int type, const SocketAdd
                                                            : BindError(name, errno);
 }
 
+// Whether accept() says with this that a connection broke while it waited: then comes the next one.
+// The list is accept(2)'s.
+bool IsTheConnections(int error) {
+  constexpr std::array kErrors = {EINTR,     ECONNABORTED, EPROTO,       ENETDOWN,   ENOPROTOOPT,
+                                  EHOSTDOWN, ENONET,       EHOSTUNREACH, EOPNOTSUPP, ENETUNREACH};
+  return std::find(kErrors.begin(), kErrors.end(), error) != kErrors.end();
+}
+
 absl::StatusOr<UniqueFd> BindAndListen(const SocketName& name, int type,
                                        const SocketAddress& address) {
   absl::StatusOr<UniqueFd> listener = NewSocket(type);
@@ -290,7 +299,7 @@ absl::StatusOr<std::optional<UniqueFd>> AcceptOnce(int listener) {
     if (errno == EAGAIN) {
       return std::nullopt;
     }
-    if (errno != EINTR && errno != ECONNABORTED) {
+    if (!IsTheConnections(errno)) {
       return SystemError(errno, "accepting a connection");
     }
   }

@@ -188,6 +188,9 @@ absl::Status SocketChannel::PublishWithin(Timeout& timeout, OutgoingMessage& mes
     }
     Await(POLLOUT, timeout.deadline(), written_.waits);
   }
+  if (!pending_.empty()) {
+    message.body()->Freeze();
+  }
   message.Reset();
   return absl::OkStatus();
 }
@@ -216,6 +219,7 @@ void SocketChannel::Enqueue(const BodyRef& body) {
 
 absl::Status SocketChannel::GiveUp(OutgoingMessage& message, const absl::Status& reason) {
   if (pending_.back().sent > 0) {
+    message.body()->Freeze();
     message.Reset();
     return absl::OkStatus();
   }

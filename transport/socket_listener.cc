@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "shoal/transport/channel_errors.h"
-#include "shoal/transport/deadline.h"
 #include "shoal/transport/socket.h"
 #include "shoal/transport/socket_channel.h"
 #include "shoal/transport/stream_socket.h"
@@ -62,8 +61,9 @@ absl::StatusOr<std::unique_ptr<Channel>> SocketListener::Accept(absl::Duration t
 }
 
 absl::StatusOr<std::unique_ptr<Channel>> TryConnectSocket(const Address& address,
-                                                          const ChannelOptions& options) {
-  absl::StatusOr<UniqueFd> socket = DialStream(address, Deadline::After(options.connect_timeout));
+                                                          const ChannelOptions& options,
+                                                          const Deadline& deadline) {
+  absl::StatusOr<UniqueFd> socket = DialStream(address, deadline);
   if (!socket.ok()) {
     return socket.status();
   }

@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "shoal/transport/address.h"
 #include "shoal/transport/channel.h"
+#include "shoal/transport/deadline.h"
 #include "shoal/transport/options.h"
 #include "shoal/transport/unique_fd.h"
 
@@ -32,8 +33,9 @@ class SocketListener final : public Listener {
   const ChannelOptions options_;
 };
 
-// Dials once. kUnavailable: nobody listens there yet.
+// Dials once, until `deadline`. kUnavailable: nobody listens there yet.
 absl::StatusOr<std::unique_ptr<Channel>> TryConnectSocket(const Address& address,
-                                                          const ChannelOptions& options);
+                                                          const ChannelOptions& options,
+                                                          const Deadline& deadline);
 
 }  // namespace shoal

@@ -198,6 +198,11 @@ absl::StatusOr<UniqueFd> DialStream(const Address& address, const Deadline& dead
   if (address.kind() == Address::Kind::kUnix) {
     return DialOnce(address.socket_name(), SOCK_STREAM);
   }
+  if (address.host() == "*" || address.port() == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("address \"", address.text(),
+                     "\" is one to listen at; a client needs the server's HOST and PORT"));
+  }
   const absl::StatusOr<Addresses> found = Resolve(address, 0);
   if (!found.ok()) {
     return found.status();

@@ -23,7 +23,8 @@ namespace shoal {
 absl::StatusOr<UniqueFd> ListenStream(const Address& address);
 
 // A socket connected to a server; each address that a host name stands for is tried once.
-// kUnavailable: nobody listens there (yet). kDeadlineExceeded: nobody answered.
+// kInvalidArgument: the host is "*", or the port 0. kUnavailable: nobody listens there (yet).
+// kDeadlineExceeded: nobody answered.
 absl::StatusOr<UniqueFd> DialStream(const Address& address, const Deadline& deadline);
 
 // "127.0.0.1:4711", "[::1]:4711", or `otherwise` for a socket that has no such address: this end's,

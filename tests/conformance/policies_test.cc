@@ -1,12 +1,13 @@
 // What publishing does when there is no room.
 
-#include <optional>
+#include <algorithm>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "shoal/tests/conformance/conformance.h"
+#include "shoal/tests/conformance/pattern.h"
 
 namespace shoal::conformance {
 namespace {
@@ -80,6 +81,25 @@ TEST_P(Policies, SpillInOrderWithoutWaiting) {
   ends->ExpectReport(3000);
   EXPECT_EQ(ends->near().pending_messages(), 0);
   EXPECT_EQ(ends->near().pending_bytes(), 0);
+}
+
+TEST_P(Policies, SpillACopyOfForeignMemory) {
+  const auto ends = ConnectToOneAtTheGate(Options(WhenFull::kSpill));
+  uint64_t count = 0;
+  while (ends->near().pending_messages() == 0) {
+    ASSERT_TRUE(ends->near().Publish(ends->Build(Kind::DATA, count++, 3000)).ok());
+  }
+  alignas(8) static uint8_t foreign[100000];
+  for (size_t i = 0; i < sizeof(foreign); ++i) {
+    foreign[i] = ByteAt(count, i);
+  }
+  OutgoingMessage message = ends->Build(Kind::DATA, count);
+  message.GetRoot<Command>().adoptPayload(
+      message.orphanage().referenceExternalData(kj::arrayPtr(foreign, sizeof(foreign))));
+  ASSERT_TRUE(ends->near().Publish(std::move(message)).ok());
+  std::fill(std::begin(foreign), std::end(foreign), uint8_t{0});
+  ends->OpenGate();
+  ends->ExpectReport(count + 1);
 }
 
 TEST_P(Policies, SpillUpToTheLimitAndNameIt) {
