@@ -213,12 +213,14 @@ absl::Status WithLimit(decltype(RLIMIT_AS) resource, rlim_t value, const Channel
   return ChannelPair(options).status();
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 rlim_t AddressSpaceInUse() {
   std::ifstream statm("/proc/self/statm");
   rlim_t pages = 0;
   statm >> pages;
   return pages * static_cast<rlim_t>(sysconf(_SC_PAGESIZE));
 }
+#endif
 
 absl::Status NotASocket() {
   const ScratchFolder folder;
