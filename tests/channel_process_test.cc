@@ -7,6 +7,7 @@
 #include <fstream>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -145,6 +146,22 @@ TEST(ChannelProcess, EndsAWaitForRoomWhenThePeerIsKilled) {
   }
   peer.process.Signal(SIGKILL);
   EXPECT_TRUE(absl::IsUnavailable(Send(*peer.channel, 0, 8)));
+}
+
+TEST(ChannelProcess, EndsAWaitForAnyWhenAPeerIsKilled) {
+  for (const absl::Duration spin : {absl::ZeroDuration(), absl::InfiniteDuration()}) {
+    ChannelOptions options;
+    options.spin = spin;
+    PeerProcess living("hold", options);
+    PeerProcess killed("hold", options);
+    Channel* const channels[] = {living.channel.get(), killed.channel.get()};
+    std::thread killer([&] { killed.process.Signal(SIGKILL); });
+    const absl::StatusOr<size_t> ready = WaitAny(channels, absl::Hours(1));
+    killer.join();
+    ASSERT_TRUE(ready.ok()) << ready.status();
+    EXPECT_EQ(*ready, 1);
+    EXPECT_TRUE(absl::IsUnavailable(killed.channel->Receive().status()));
+  }
 }
 
 TEST(ChannelProcess, NamesTheServerThatHoldsTheAddress) {

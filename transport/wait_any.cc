@@ -15,9 +15,13 @@ using Channels = std::span<Channel* const>;
 
 constexpr auto kLongestSleep = std::chrono::hours(1);
 
+// A wait that spins for long looks at the sockets this often, where a peer's death would show, and
+// delivers what is pending.
+constexpr auto kSpinBetweenDrains = std::chrono::milliseconds(1);
+
 std::optional<size_t> FindReady(Channels channels, size_t first) {
   for (size_t i = 0; i < channels.size(); ++i) {
-    const size_t index = (first + i) % channels.size();
+    const size_t index = (first % channels.size() + i) % channels.size();
     if (channels[index]->Readable() || channels[index]->HasNotice()) {
       return index;
     }
@@ -27,25 +31,50 @@ std::optional<size_t> FindReady(Channels channels, size_t first) {
 
 // The least that one of them wants to spin; nothing when every peer is where it cannot run
 // meanwhile.
-Deadline::Clock::duration SpinFor(Channels channels, const Deadline& deadline) {
+Deadline::Clock::duration SpinFor(Channels channels) {
   absl::Duration spin = absl::InfiniteDuration();
   bool some_peer_can_run = false;
   for (Channel* channel : channels) {
     spin = std::min(spin, channel->options().spin);
     some_peer_can_run |= channel->PeerAtWait() != SpinBudget::Peer::kOnThisCpu;
   }
-  return deadline.Left(some_peer_can_run ? absl::ToChronoNanoseconds(std::min(spin, absl::Hours(1)))
-                                         : Deadline::Clock::duration::zero());
+  return some_peer_can_run ? absl::ToChronoNanoseconds(spin) : Deadline::Clock::duration::zero();
 }
 
-// Asks every peer to ring; false when something is there already. Delivers what is pending where
-// there is room, so that no peer waits for it in turn.
+// Delivers what is pending where there is room, so that no peer waits for it in turn.
+void Deliver(Channel& channel) {
+  if (channel.Flushable()) {
+    channel.Flush(absl::ZeroDuration()).IgnoreError();  // receiving tells of it as well
+  }
+}
+
+// Spins until `look()`; false when it is time to sleep, or `deadline`.
+template <typename Look>
+bool SpinOnAll(Channels channels, const Deadline& deadline, Look look) {
+  const auto begin = Deadline::Clock::now();
+  const auto spin = SpinFor(channels);
+  while (true) {
+    const auto left = deadline.Left(spin - (Deadline::Clock::now() - begin));
+    if (left <= Deadline::Clock::duration::zero()) {
+      return false;
+    }
+    if (SpinUntil(std::min<Deadline::Clock::duration>(left, kSpinBetweenDrains), look)) {
+      return true;
+    }
+    if (spin > kSpinBetweenDrains) {
+      for (Channel* channel : channels) {
+        Deliver(*channel);
+        channel->DrainDoorbell();
+      }
+    }
+  }
+}
+
+// Asks every peer to ring; false when something is there already.
 bool ArmAll(Channels channels) {
   bool nothing_yet = true;
   for (Channel* channel : channels) {
-    if (channel->Flushable()) {
-      channel->Flush(absl::ZeroDuration()).IgnoreError();  // receiving tells of it as well
-    }
+    Deliver(*channel);
     nothing_yet &= channel->ArmDoorbell();
   }
   return nothing_yet;
@@ -79,7 +108,7 @@ absl::StatusOr<size_t> WaitAny(Channels channels, absl::Duration duration, size_
   }
   Timeout timeout(duration);
   const auto look = [&] { return (ready = FindReady(channels, first)).has_value(); };
-  if (SpinUntil(SpinFor(channels, timeout.deadline()), look)) {
+  if (SpinOnAll(channels, timeout.deadline(), look)) {
     return *ready;
   }
   while (true) {

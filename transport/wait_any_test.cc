@@ -1,5 +1,6 @@
 // Waiting for many channels at once.
 
+#include <cstdint>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -47,6 +48,14 @@ TEST(WaitAny, LooksFromTheFirstOneAskedForAndGoesRound) {
   EXPECT_EQ(*WaitAny(pairs.right, absl::InfiniteDuration(), 0), 0);
   EXPECT_EQ(*WaitAny(pairs.right, absl::InfiniteDuration(), 1), 2);
   EXPECT_EQ(*WaitAny(pairs.right, absl::InfiniteDuration(), 3), 0);
+}
+
+TEST(WaitAny, LooksAtEachHoweverLargeTheFirstOneIs) {
+  Pairs pairs(3);
+  ASSERT_TRUE(Send(pairs.left(2), 1).ok());
+  const absl::StatusOr<size_t> ready = WaitAny(pairs.right, absl::ZeroDuration(), SIZE_MAX);
+  ASSERT_TRUE(ready.ok()) << ready.status();
+  EXPECT_EQ(*ready, 2);
 }
 
 TEST(WaitAny, GivesUpAtTheDeadlineAndNotBefore) {
@@ -113,6 +122,26 @@ TEST(WaitAny, DeliversWhatIsPendingMeanwhile) {
   });
   EXPECT_EQ(*WaitAny(pairs.right), 1);
   peer.join();
+}
+
+TEST(WaitAny, DeliversWhatIsPendingWhileItSpins) {
+  ChannelOptions options = SmallestThat(WhenFull::kSpill);
+  options.spin = absl::InfiniteDuration();
+  Pairs pairs(3, options);
+  constexpr uint64_t kCount = 200;
+  for (uint64_t i = 0; i < kCount; ++i) {
+    ASSERT_TRUE(Send(*pairs.right[1], i).ok());
+  }
+  uint64_t came = 0;
+  std::thread peer([&] {
+    while (came < kCount && pairs.left(1).Receive(absl::Seconds(10)).ok()) {
+      ++came;
+    }
+    EXPECT_TRUE(Send(pairs.left(1), 1).ok());
+  });
+  EXPECT_EQ(*WaitAny(pairs.right), 1);
+  peer.join();
+  EXPECT_EQ(came, kCount);
 }
 
 }  // namespace
