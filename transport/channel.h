@@ -101,13 +101,12 @@ class Channel {
   // Asks to be rung for the next message. False when one is there already: then do not sleep.
   virtual bool ArmForMessage() = 0;
 
-  // Asks to be rung for room for what is pending. False when there is room already.
+  // Asks to be rung for room for what is pending, the end included. False when there is room
+  // already; true when nothing is pending.
   virtual bool ArmForRoom() = 0;
 
   // Both, as far as there is something to wait for; and a notice is waited for as well.
-  bool ArmDoorbell() {
-    return ArmForMessage() && !HasNotice() && (pending_messages() == 0 || ArmForRoom());
-  }
+  bool ArmDoorbell() { return ArmForMessage() && !HasNotice() && ArmForRoom(); }
 
   // Takes that back, once awake.
   virtual void DisarmDoorbell() = 0;
@@ -115,7 +114,7 @@ class Channel {
   // Reads what the doorbell has, without waiting; edge-triggered loops need this before they sleep.
   virtual void DrainDoorbell() = 0;
 
-  // Whether Flush() would get on with what is pending, or fail.
+  // Whether Flush() would get on with what is pending, the end included, or fail.
   virtual bool Flushable() = 0;
 
   // What a wait that begins now knows of the peer: how long to spin follows from it. Tells the peer

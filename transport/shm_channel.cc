@@ -359,6 +359,9 @@ bool ShmChannel::ArmForRoom() {
   if (link_->forked()) {
     return false;
   }
+  if (!HasPending()) {
+    return true;
+  }
   room_waiter_.flag.Raise();
   if (Flushable()) {
     return false;

@@ -454,6 +454,9 @@ void SocketChannel::Watch(uint32_t events) {
 }
 
 bool SocketChannel::ArmForRoom() {
+  if (pending_.empty()) {
+    return true;
+  }
   Watch(NewsEvents() | EPOLLOUT);
   return !Flushable();
 }

@@ -124,6 +124,24 @@ TEST(WaitAny, DeliversWhatIsPendingMeanwhile) {
   peer.join();
 }
 
+TEST(WaitAny, DeliversAnEndThatFoundNoRoom) {
+  Pairs pairs(3, Small());
+  uint64_t published = 0;
+  while (pairs.right[1]->Publish(Numbered(*pairs.right[1], published), absl::ZeroDuration()).ok()) {
+    ++published;
+  }
+  pairs.right[1]->End();
+  std::thread peer([&] {
+    for (uint64_t i = 0; i < published; ++i) {
+      ExpectNext(pairs.left(1), i);
+    }
+    EXPECT_TRUE(absl::IsUnavailable(pairs.left(1).Receive(absl::Seconds(10)).status()));
+    EXPECT_TRUE(Send(pairs.left(1), 1).ok());
+  });
+  EXPECT_EQ(*WaitAny(pairs.right), 1);
+  peer.join();
+}
+
 TEST(WaitAny, DeliversWhatIsPendingWhileItSpins) {
   ChannelOptions options = SmallestThat(WhenFull::kSpill);
   options.spin = absl::InfiniteDuration();
