@@ -1,6 +1,7 @@
 // Messages beyond the first slab: how an outbox grows, and shrinks again.
 
 #include <algorithm>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -141,6 +142,27 @@ TEST(ChannelSlabs, AreNotLostByAReaderWhoseOtherThreadSleeps) {
   }
   publisher.join();
   reader.join();
+}
+
+uint64_t FreeHugePages() {
+  std::ifstream info("/proc/meminfo");
+  std::string field;
+  uint64_t pages = 0;
+  while (info >> field && field != "HugePages_Free:") {
+  }
+  info >> pages;
+  return pages;
+}
+
+TEST(ChannelSlabs, LieInHugePagesWhereTheSystemHasSomeAndSaySo) {
+  ChannelOptions options;
+  options.huge_pages = true;
+  constexpr uint64_t kPagesOfBoth = 8;
+  const bool enough = FreeHugePages() >= kPagesOfBoth;
+  Pair pair(options);
+  EXPECT_EQ(pair.left->stats().huge_page_bytes, enough ? options.slab_bytes : 0);
+  ASSERT_TRUE(Send(*pair.left, 1, 1 << 20).ok());
+  ExpectNext(*pair.right, 1, 1 << 20);
 }
 
 }  // namespace
