@@ -32,6 +32,9 @@ struct Hello {
 
   peerSlabsBytes @4 :UInt64;
   # How much the sender maps of the receiver's slabs, all together.
+
+  maxFdsPerMessage @5 :UInt32;
+  # How many descriptors the sender takes with a message.
 }
 
 struct Refusal {

@@ -21,5 +21,9 @@ struct News {
 
     slabDropped @3 :UInt32;
     # The slab of this number is no more. The receiver has given back every block of it.
+
+    messageFds @4 :Void;
+    # The descriptors that come with this packet belong to a message. The ring says to which, after the packet
+    # was sent; packets and messages have the same order.
   }
 }

@@ -274,6 +274,15 @@ absl::Status OfAnotherChannel() {
   return pair.left->Publish(Numbered(*pair.right, 1, 10000));
 }
 
+absl::Status WithDescriptors(size_t count, int fd) {
+  ChannelOptions options;
+  options.max_fds_per_message = 1;
+  Pair pair(options);
+  OutgoingMessage message = Numbered(*pair.left, 1);
+  message.SetFds(std::vector<int>(count, fd));
+  return pair.left->Publish(std::move(message));
+}
+
 absl::Status AfterPeersEnd() {
   Pair pair;
   pair.right.reset();
@@ -363,6 +372,8 @@ const std::map<std::string, Producer>& Producers() {
         {"descriptor-limit", [] { return WithLimit(RLIMIT_NOFILE, 3, {}); }},
         {"message-too-large", AboveTheLimit}, {"no-message", PublishedTwice},
         {"message-of-another-channel", OfAnotherChannel},
+        {"too-many-descriptors", [] { return WithDescriptors(2, STDIN_FILENO); }},
+        {"descriptor-not-open", [] { return WithDescriptors(1, 1 << 20); }},
         {"option-out-of-range", [] { return Connect("shm:x", {.slots = 3}).status(); }},
         {"option-no-power-of-two", [] { return Connect("shm:x", {.slots = 100}).status(); }},
         {"option-no-multiple-of-a-page",

@@ -42,7 +42,7 @@ class Channel {
   // Makes the message visible to the peer. When the ring is full, does what
   // ChannelOptions::when_full says: kDeadlineExceeded after `timeout` under kBlock,
   // kResourceExhausted at once under kFail, and under kSpill only above max_pending_bytes.
-  // kInvalidArgument above max_message_words. After an error the message is as it was.
+  // kInvalidArgument above max_message_words or max_fds(). After an error the message is as it was.
   virtual absl::Status Publish(OutgoingMessage&& message,
                                absl::Duration timeout = absl::InfiniteDuration()) = 0;
 
@@ -51,6 +51,10 @@ class Channel {
   // were.
   virtual absl::Status PublishBatch(std::span<OutgoingMessage> messages,
                                     absl::Duration timeout = absl::InfiniteDuration()) = 0;
+
+  // How many descriptors a message may carry: ChannelOptions::max_fds_per_message of the peer. Zero
+  // over a socket. See OutgoingMessage::SetFds().
+  virtual uint32_t max_fds() const = 0;
 
   // Wakes the peer without a message: see TakeNotice(). Never blocks, and is never lost, but
   // several may be seen as one. kUnimplemented over a socket, whose stream has no place for it.

@@ -5,7 +5,7 @@
 namespace shoal {
 
 absl::Status CheckPublishable(OutgoingMessage& message, const Peer& peer, bool ending,
-                              const ChannelOptions& options) {
+                              uint32_t max_fds, const ChannelOptions& options) {
   if (ending) {
     return absl::FailedPreconditionError(absl::StrCat(
         "End() was called on the channel to ", peer.Describe(), "; nothing can be published"));
@@ -20,6 +20,11 @@ absl::Status CheckPublishable(OutgoingMessage& message, const Peer& peer, bool e
         absl::StrCat("a message of ", words, " words for ", peer.Describe(),
                      " is above ChannelOptions::max_message_words, ", options.max_message_words,
                      "; raise it on both sides, or send less at a time"));
+  }
+  if (const size_t fds = message.body()->fds().size(); fds > max_fds) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a message for ", peer.Describe(), " has ", fds, " descriptors; the peer takes at most ",
+        max_fds, ": raise its ChannelOptions::max_fds_per_message, over shm:"));
   }
   return absl::OkStatus();
 }

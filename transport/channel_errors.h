@@ -13,9 +13,9 @@
 namespace shoal {
 
 // kFailedPrecondition: End() was called, which `ending` tells. kInvalidArgument: the message is
-// empty, or above ChannelOptions::max_message_words.
+// empty, above ChannelOptions::max_message_words, or has more than `max_fds` descriptors.
 absl::Status CheckPublishable(OutgoingMessage& message, const Peer& peer, bool ending,
-                              const ChannelOptions& options);
+                              uint32_t max_fds, const ChannelOptions& options);
 
 // kResourceExhausted: with this message, `bytes` would wait in this process.
 absl::Status TooMuchPending(uint64_t bytes, const Peer& peer, const ChannelOptions& options);

@@ -20,20 +20,23 @@ constexpr auto kLongestSleep = std::chrono::hours(1);
 
 // What one recvmmsg() fills.
 struct Doorbell::IncomingPackets {
-  IncomingPackets() {
+  explicit IncomingPackets(size_t max_fds) {
     for (int i = 0; i < kBatch; ++i) {
       buffers[i] = {.iov_base = bytes[i], .iov_len = kMaxNewsBytes};
       headers[i].msg_hdr = {};
       headers[i].msg_hdr.msg_iov = &buffers[i];
       headers[i].msg_hdr.msg_iovlen = 1;
       headers[i].msg_hdr.msg_control = control[i];
-      headers[i].msg_hdr.msg_controllen = sizeof(control[i]);
+      // The kernel puts the credentials first. What has no room behind them never becomes a
+      // descriptor of this process.
+      headers[i].msg_hdr.msg_controllen =
+          CMSG_SPACE(sizeof(ucred)) + CMSG_LEN(max_fds * sizeof(int));
     }
   }
 
   std::byte bytes[kBatch][kMaxNewsBytes];
-  alignas(cmsghdr)
-      std::byte control[kBatch][CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(kMaxNewsFds * sizeof(int))];
+  alignas(cmsghdr) std::byte
+      control[kBatch][CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(kMaxPacketFds * sizeof(int))];
   iovec buffers[kBatch];
   mmsghdr headers[kBatch];
 };
@@ -81,7 +84,7 @@ bool Doorbell::SocketReadable() {
 bool Doorbell::DrainSocket() {
   bool drained = false;
   for (int i = 0; i < kBatchesPerDrain; ++i) {
-    IncomingPackets packets;
+    IncomingPackets packets(max_fds_);
     const int got =
         recvmmsg(socket_.get(), packets.headers, kBatch, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, nullptr);
     // A peer that left without reading our rings resets the connection, once, ahead of its own

@@ -22,7 +22,6 @@ namespace shoal {
 class Doorbell {
  public:
   static constexpr size_t kMaxNewsBytes = 128;
-  static constexpr size_t kMaxNewsFds = 4;
   static constexpr size_t kMaxNewsWaiting = 1024;  // what the peer sends beyond is thrown away
 
   // News as it came.
@@ -32,14 +31,16 @@ class Doorbell {
     bool fds_lost = false;  // this process could not have one of them, or there were too many
   };
 
-  // `socket` is a connected, non-blocking SOCK_SEQPACKET Unix socket.
-  explicit Doorbell(UniqueFd socket) : socket_(std::move(socket)) {}
+  // `socket` is a connected, non-blocking SOCK_SEQPACKET Unix socket. A packet of the peer's brings
+  // at most `max_fds` descriptors, up to kMaxPacketFds, into this process.
+  explicit Doorbell(UniqueFd socket, size_t max_fds = 1)
+      : socket_(std::move(socket)), max_fds_(max_fds) {}
 
   // Wakes the peer. Never blocks and never fails: when the socket is full of rings that the peer
   // has not read, it is going to wake anyway.
   void Ring();
 
-  // Sends news of 2 to kMaxNewsBytes bytes, and copies of up to kMaxNewsFds descriptors. Never
+  // Sends news of 2 to kMaxNewsBytes bytes, and copies of up to kMaxPacketFds descriptors. Never
   // blocks. Errors as those of SendPacket().
   absl::Status SendNews(std::span<const std::byte> bytes, std::span<const int> fds);
 
@@ -89,6 +90,7 @@ class Doorbell {
   void Poll(const Deadline& deadline);
 
   const UniqueFd socket_;
+  const size_t max_fds_;
   std::atomic<uint64_t> rings_ = 0;
   std::atomic<bool> hung_up_ = false;
 

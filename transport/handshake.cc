@@ -54,6 +54,7 @@ struct Hello {
   uint64_t epoch;
   OutboxShape shape;
   uint64_t peer_slabs_bytes;
+  uint32_t max_fds_per_message;
   UniqueFd control;
   UniqueFd slab;
 };
@@ -79,6 +80,7 @@ absl::Status SendHello(int fd, Outbox& own, const ChannelOptions& options) {
   hello.setReceipts(own.shape().receipts);
   hello.setSlabBytes(own.shape().slab_bytes);
   hello.setPeerSlabsBytes(options.max_peer_slabs_bytes);
+  hello.setMaxFdsPerMessage(options.max_fds_per_message);
   const std::array<int, kRegions> fds = {own.control_region().fd(), own.slab_region().fd()};
   absl::Status sent = SendGreeting(fd, message, fds);
   own.slab_region().ReleaseFd();
@@ -173,6 +175,8 @@ absl::StatusOr<Hello> ParseGreeting(Packet& packet, const Peer& peer) {
                          .receipts = hello.getReceipts(),
                          .slab_bytes = hello.getSlabBytes()},
                .peer_slabs_bytes = hello.getPeerSlabsBytes(),
+               .max_fds_per_message =
+                   std::min(hello.getMaxFdsPerMessage(), ChannelOptions::kMaxFdsPerMessage),
                .control = std::move(packet.fds[0]),
                .slab = std::move(packet.fds[1])};
 }
@@ -223,15 +227,18 @@ absl::StatusOr<PeerOutbox> MapRegions(Hello& hello, const Peer& peer,
   return theirs;
 }
 
-std::unique_ptr<Channel> Join(UniqueFd socket, Outbox own, PeerOutbox theirs, uint64_t peer_maps,
+std::unique_ptr<Channel> Join(UniqueFd socket, Outbox own, PeerOutbox theirs, const Hello& hello,
                               const Peer& peer, const ChannelOptions& options) {
   const SlabLimits limits = {.slab_bytes = options.slab_bytes,
-                             .max_bytes = std::min(options.max_slabs_bytes, peer_maps),
+                             .max_bytes = std::min(options.max_slabs_bytes, hello.peer_slabs_bytes),
                              .idle_time = options.slab_idle_time,
                              .max_idle_bytes = options.max_idle_slabs_bytes,
                              .pages = PagesFor(options)};
+  const FdLimits fd_limits = {.received = options.max_fds_per_message,
+                              .sent = hello.max_fds_per_message};
   return std::make_unique<ShmChannel>(
-      std::make_shared<Link>(std::move(own), std::move(theirs), peer, std::move(socket), limits),
+      std::make_shared<Link>(std::move(own), std::move(theirs), peer, std::move(socket), limits,
+                             fd_limits),
       options);
 }
 
@@ -271,8 +278,8 @@ absl::StatusOr<std::unique_ptr<Channel>> ClientHandshake::Finish() {
   if (!theirs.ok()) {
     return theirs.status();
   }
-  return Join(std::move(socket_), std::move(own_), *std::move(theirs), hello->peer_slabs_bytes,
-              (*greeted)->peer, options_);
+  return Join(std::move(socket_), std::move(own_), *std::move(theirs), *hello, (*greeted)->peer,
+              options_);
 }
 
 absl::StatusOr<std::unique_ptr<Channel>> ServerHandshake::Finish() {
@@ -304,8 +311,8 @@ absl::StatusOr<std::unique_ptr<Channel>> ServerHandshake::Answer() {
   if (absl::Status sent = SendHello(socket_.get(), *own, options_); !sent.ok()) {
     return sent;
   }
-  return Join(std::move(socket_), *std::move(own), *std::move(theirs), hello->peer_slabs_bytes,
-              (*greeted)->peer, options_);
+  return Join(std::move(socket_), *std::move(own), *std::move(theirs), *hello, (*greeted)->peer,
+              options_);
 }
 
 }  // namespace shoal

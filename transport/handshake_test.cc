@@ -38,6 +38,7 @@ constexpr absl::StatusCode kResourceExhausted = absl::StatusCode::kResourceExhau
 constexpr absl::StatusCode kUnavailable = absl::StatusCode::kUnavailable;
 
 constexpr uint64_t kEpoch = 4711;
+constexpr std::string_view kBothVersions = "version 99 of the protocol, this side version ";
 
 ChannelOptions SmallOptions() {
   return {.slots = kSmallShape.slots,
@@ -230,10 +231,9 @@ TEST_F(HandshakeTest, RefusesAPacketThatIsTooLongForAGreeting) {
 }
 
 TEST_F(HandshakeTest, RefusesAClientOfAnotherVersionAndTellsItBoth) {
-  EXPECT_THAT(ServersAnswerTo({.version = kProtocolVersion + 1}, Regions()),
-              Fails(kFailedPrecondition, "speaks version 3 of the protocol, this side version 2"));
-  EXPECT_NE(ReceivedRefusal(client_socket_).find("version 3 of the protocol, this side version 2"),
-            std::string::npos);
+  EXPECT_THAT(ServersAnswerTo({.version = 99}, Regions()),
+              Fails(kFailedPrecondition, kBothVersions));
+  EXPECT_NE(ReceivedRefusal(client_socket_).find(kBothVersions), std::string::npos);
 }
 
 TEST_F(HandshakeTest, RefusesAClientOfAnotherVersionWhateverElseItSends) {
@@ -351,9 +351,8 @@ TEST_F(HandshakeTest, TellsAForeignServerNothingMore) {
 
 TEST_F(HandshakeTest, RefusesAServerOfAnotherVersion) {
   absl::StatusOr<ClientHandshake> client = BeginClient();
-  ASSERT_THAT(SendHello(server_socket_, {.version = kProtocolVersion + 1}, Regions()), Succeeds());
-  EXPECT_THAT(client->Finish(),
-              Fails(kFailedPrecondition, "speaks version 3 of the protocol, this side version 2"));
+  ASSERT_THAT(SendHello(server_socket_, {.version = 99}, Regions()), Succeeds());
+  EXPECT_THAT(client->Finish(), Fails(kFailedPrecondition, kBothVersions));
 }
 
 TEST_F(HandshakeTest, RefusesAServerWhoseRegionsAreOfAnotherConnection) {

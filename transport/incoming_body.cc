@@ -10,6 +10,7 @@ void IncomingBody::Release() {
   reader_.reset();
   segments.clear();
   joined.reset();
+  fds.clear();
   GiveBack();
   // In a build with AddressSanitizer, reading what was released is an error.
   ASAN_POISON_MEMORY_REGION(inline_words, sizeof(inline_words));

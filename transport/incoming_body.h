@@ -10,6 +10,7 @@
 #include "shoal/transport/link.h"
 #include "shoal/transport/peer_slabs.h"
 #include "shoal/transport/slot_ring.h"
+#include "shoal/transport/unique_fd.h"
 
 namespace shoal {
 
@@ -52,6 +53,7 @@ class IncomingBody {
   absl::InlinedVector<kj::ArrayPtr<const capnp::word>, 4> segments;
   absl::InlinedVector<BorrowedBlock, 4> borrowed;
   std::unique_ptr<capnp::word[]> joined;
+  absl::InlinedVector<UniqueFd, 1> fds;  // that came with the message
 
   IncomingBody* next = nullptr;  // FreeList's
 

@@ -1,5 +1,6 @@
 #include "shoal/transport/link.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "shoal/transport/incoming_body.h"
@@ -8,11 +9,13 @@
 namespace shoal {
 
 Link::Link(Outbox own_outbox, PeerOutbox their_outbox, Peer the_peer, UniqueFd socket,
-           const SlabLimits& limits)
+           const SlabLimits& limits, const FdLimits& the_fd_limits)
     : own(std::move(own_outbox)),
       theirs(std::move(their_outbox)),
       peer(std::move(the_peer)),
-      doorbell(std::move(socket)),
+      fd_limits(the_fd_limits),
+      // A slab comes with one as well.
+      doorbell(std::move(socket), std::max<size_t>(fd_limits.received, 1)),
       receipts(own.receipts(), own.shape().receipts),
       parked_peer(&theirs.control().parked.value),
       starved_peer(&theirs.control().starved.value),

@@ -21,11 +21,18 @@ namespace shoal {
 class IncomingBody;
 class OutgoingBody;
 
+// How many descriptors a message may have.
+struct FdLimits {
+  uint32_t received = 0;  // ChannelOptions::max_fds_per_message here
+  uint32_t sent = 0;      // and there
+};
+
 // Lives as long as the channel or any message of it, so that a message may outlive its connection:
 // the mappings stay, the blocks that it drops and the receipts that it writes go nowhere.
 struct Link {
   // The parts that the handshake brings together. `socket` is the connection's.
-  Link(Outbox own, PeerOutbox theirs, Peer peer, UniqueFd socket, const SlabLimits& limits);
+  Link(Outbox own, PeerOutbox theirs, Peer peer, UniqueFd socket, const SlabLimits& limits,
+       const FdLimits& fd_limits = {});
   ~Link();
 
   // True in a forked child, where nothing here may be used.
@@ -34,6 +41,7 @@ struct Link {
   Outbox own;
   PeerOutbox theirs;  // its slabs are the reading thread's
   const Peer peer;
+  const FdLimits fd_limits;
 
   // True from a ring that the peer needed until its next message: a hint for how long to spin.
   // relaxed.

@@ -27,7 +27,8 @@ std::shared_ptr<Link> MakeLink(Outbox own, PeerOutbox theirs, std::string peers_
                                UniqueFd socket, const SlabLimits& limits) {
   Peer peer = {.address = std::move(peers_address), .pid = getpid(), .uid = getuid()};
   return std::make_shared<Link>(std::move(own), std::move(theirs), std::move(peer),
-                                std::move(socket), limits);
+                                std::move(socket), limits,
+                                FdLimits{.received = kMaxFds, .sent = kMaxFds});
 }
 
 uint8_t ByteAt(uint64_t number, size_t index) {

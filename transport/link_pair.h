@@ -21,13 +21,15 @@ namespace shoal {
 inline constexpr OutboxShape kSmallShape = {
     .slots = 16, .receipts = 16, .slab_bytes = size_t{64} << 10};
 inline constexpr uint32_t kSmallSlabWords = (64 << 10) / sizeof(capnp::word);
+inline constexpr uint32_t kMaxFds = 4;
 
 struct LinkPair {
   std::shared_ptr<Link> left;   // knows its peer as shm:right
   std::shared_ptr<Link> right;  // knows its peer as shm:left
 };
 
-// Both outboxes have this shape; slabs are added up to `max_slabs_bytes` in all.
+// Both outboxes have this shape, a message up to kMaxFds descriptors; slabs are added up to
+// `max_slabs_bytes` in all.
 LinkPair MakeLinkPair(const OutboxShape& shape = kSmallShape, uint64_t max_slabs_bytes = 0);
 
 // Where the first slab of the link's own outbox begins.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <utility>
 
 #include "capnp/any.h"
@@ -10,6 +11,7 @@
 #include "capnp/orphan.h"
 #include "shoal/transport/incoming_body.h"
 #include "shoal/transport/outgoing_body.h"
+#include "shoal/transport/unique_fd.h"
 
 namespace shoal {
 
@@ -40,6 +42,10 @@ class OutgoingMessage {
 
   // What has been built so far, all segments together.
   uint64_t SizeInWords() { return body_->SizeInWords(); }
+
+  // Descriptors for the peer, which gets copies of its own: at most Channel::max_fds(). They stay
+  // the caller's, and open until the message was published or Publish() has failed.
+  void SetFds(std::span<const int> fds) { body_->SetFds(fds); }
 
   // A second handle, to read the message after it was published. It must not be changed then, and
   // its memory is not used again until all handles are gone.
@@ -80,6 +86,10 @@ class IncomingMessage {
 
   // All segments together.
   uint64_t SizeInWords() const { return body_->SizeInWords(); }
+
+  // The descriptors that came with it, close-on-exec. Those that nobody moves out are closed with
+  // the message. There are fewer than were sent if this process could not have them all.
+  std::span<UniqueFd> fds() { return {body_->fds.data(), body_->fds.size()}; }
 
  private:
   struct Release {

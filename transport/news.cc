@@ -34,10 +34,13 @@ absl::StatusOr<News> Parse(Doorbell::Packet& packet, const Peer& peer) {
   capnp::FlatArrayMessageReader message(
       kj::arrayPtr(reinterpret_cast<const capnp::word*>(words.data()), words.size()));
   const auto news = message.getRoot<schema::News>();
-  if (packet.fds_lost) {
+  if (news.isMessageFds()) {
+    return MessageFds{.fds = std::move(packet.fds), .some_lost = packet.fds_lost};
+  }
+  if (packet.fds_lost && packet.fds.empty()) {
     return SystemError(EMFILE, absl::StrCat("receiving memory from ", peer.Describe()));
   }
-  if (news.isSlabAdded() && packet.fds.size() == 1) {
+  if (news.isSlabAdded() && packet.fds.size() == 1 && !packet.fds_lost) {
     const auto added = news.getSlabAdded();
     return SlabAdded{
         .number = added.getNumber(), .bytes = added.getBytes(), .fd = std::move(packet.fds[0])};
@@ -62,6 +65,12 @@ absl::Status SendSlabDropped(Doorbell& doorbell, uint32_t number) {
   capnp::MallocMessageBuilder message(32);
   message.initRoot<schema::News>().setSlabDropped(number);
   return Send(doorbell, message, {});
+}
+
+absl::Status SendMessageFds(Doorbell& doorbell, std::span<const int> fds) {
+  capnp::MallocMessageBuilder message(32);
+  message.initRoot<schema::News>().setMessageFds();
+  return Send(doorbell, message, fds);
 }
 
 absl::StatusOr<News> ParseNews(Doorbell::Packet packet, const Peer& peer) {

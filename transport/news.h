@@ -1,9 +1,12 @@
 // What one end of a running channel tells the other over the connection's socket.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <variant>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "shoal/transport/doorbell.h"
@@ -24,12 +27,24 @@ struct SlabDropped {
   uint32_t number;
 };
 
-using News = std::variant<SlabAdded, SlabDropped>;
+// Packets with descriptors of messages that may wait for the peer: few enough for the socket's
+// buffer, which holds a few hundred.
+inline constexpr size_t kMaxFdPacketsOnTheWay = 16;
 
-// Tells the peer. Never block; kResourceExhausted when the peer does not read its socket, and
-// kUnavailable when it is gone. `fd` stays the caller's.
+// Descriptors of a message.
+struct MessageFds {
+  absl::InlinedVector<UniqueFd, 1> fds;
+  bool some_lost;  // this process could not have all of them
+};
+
+using News = std::variant<SlabAdded, SlabDropped, MessageFds>;
+
+// Tells the peer. Never block; kResourceExhausted when the peer does not read its socket, or when
+// too many descriptors are on their way in the system; kUnavailable when the peer is gone;
+// kInvalidArgument when a descriptor is not open. Descriptors stay the caller's.
 absl::Status SendSlabAdded(Doorbell& doorbell, uint32_t number, uint64_t bytes, int fd);
 absl::Status SendSlabDropped(Doorbell& doorbell, uint32_t number);
+absl::Status SendMessageFds(Doorbell& doorbell, std::span<const int> fds);
 
 // What `packet` says, not yet believed. kDataLoss when it says nothing that this version knows.
 absl::StatusOr<News> ParseNews(Doorbell::Packet packet, const Peer& peer);

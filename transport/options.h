@@ -42,6 +42,7 @@ struct ChannelOptions {
   static constexpr size_t kMaxSlabBytes = size_t{16} << 30;
   static constexpr uint64_t kMaxSlabsBytes = uint64_t{1} << 40;
   static constexpr uint64_t kMaxMessageWords = uint64_t{1} << 29;
+  static constexpr uint32_t kMaxFdsPerMessage = 253;  // as many as the kernel takes at a time
 
   // Slots of 256 bytes in the ring: how many small messages may wait to be read. A power of two.
   uint32_t slots = 256;
@@ -87,6 +88,10 @@ struct ChannelOptions {
 
   // The largest message that is sent or accepted, in words of 8 bytes.
   uint64_t max_message_words = kMaxMessageWords;
+
+  // How many descriptors this side takes with a message. The peer is told, and can send no more. A
+  // low number keeps a peer from filling this process's table of descriptors.
+  uint32_t max_fds_per_message = 0;
 
   // What Cap'n Proto's readers of received messages allow. Its own default bounds a traversal to 64
   // MiB; here every message that may be received may be read once.

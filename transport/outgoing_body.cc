@@ -1,9 +1,14 @@
 #include "shoal/transport/outgoing_body.h"
 
+#include <errno.h>
+#include <fcntl.h>
+
 #include <algorithm>
 #include <cstring>
 
+#include "absl/strings/str_cat.h"
 #include "kj/exception.h"
+#include "shoal/transport/system_error.h"
 
 namespace shoal {
 namespace {
@@ -43,6 +48,27 @@ bool OutgoingBody::Owns(const capnp::word* begin) {
   return begin == reinterpret_cast<const capnp::word*>(scratch_) || BlockOf(begin) != nullptr ||
          std::any_of(heap_.begin(), heap_.end(),
                      [=](const auto& memory) { return memory.get() == begin; });
+}
+
+absl::Status OutgoingBody::CopyFds() {
+  if (!copied_fds_.empty()) {
+    return absl::OkStatus();
+  }
+  for (const int fd : fds_) {
+    UniqueFd copy(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    if (!copy) {
+      const int error = errno;
+      copied_fds_.clear();
+      return error == EBADF ? absl::InvalidArgumentError(
+                                  absl::StrCat("descriptor ", fd, " of a message is not open"))
+                            : SystemError(error, "copying the descriptors of a message");
+    }
+    copied_fds_.push_back(std::move(copy));
+  }
+  for (size_t i = 0; i < fds_.size(); ++i) {
+    fds_[i] = copied_fds_[i].get();
+  }
+  return absl::OkStatus();
 }
 
 void OutgoingBody::Freeze() {
@@ -123,6 +149,7 @@ void OutgoingBody::End() {
   }
   builder_.reset();
   Thaw();
+  SetFds({});
   heap_.clear();
   const std::shared_ptr<Link> link = std::move(link_);
   if (link == nullptr) {

@@ -6,14 +6,17 @@
 #include <cstdlib>
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
+#include "absl/status/status.h"
 #include "capnp/message.h"
 #include "shoal/transport/fragments.h"
 #include "shoal/transport/link.h"
 #include "shoal/transport/slot_ring.h"
+#include "shoal/transport/unique_fd.h"
 
 namespace shoal {
 
@@ -49,6 +52,16 @@ class OutgoingBody {
   // built further is not seen before Thaw().
   void Freeze();
   void Thaw() { frozen_.clear(); }
+
+  // The descriptors that go with it: the caller's, or copies after CopyFds(), which have the same
+  // purpose as Freeze(). kResourceExhausted: this process can have no more; kInvalidArgument: one
+  // is not open.
+  std::span<const int> fds() const { return fds_; }
+  void SetFds(std::span<const int> fds) {
+    fds_.assign(fds.begin(), fds.end());
+    copied_fds_.clear();
+  }
+  absl::Status CopyFds();
 
   // The size in words, all segments together. Unlike the builder's own sizeInWords(), also of a
   // message in which nothing has been built yet.
@@ -107,6 +120,8 @@ class OutgoingBody {
   absl::InlinedVector<HeldBlock, 4> blocks_;
   absl::InlinedVector<std::unique_ptr<void, Free>, 1> heap_;
   std::vector<kj::ArrayPtr<const capnp::word>> frozen_;  // the segments, if the builder's are not
+  absl::InlinedVector<int, 1> fds_;
+  absl::InlinedVector<UniqueFd, 1> copied_fds_;
   alignas(capnp::word) uint64_t scratch_[Slot::kWords];
   std::optional<Builder> builder_;  // last: it refers to the memory above while it is destroyed
 };

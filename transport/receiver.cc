@@ -13,7 +13,7 @@ namespace shoal {
 namespace {
 
 // Each takes up to 64 packets from the socket, whose buffer holds a few hundred.
-constexpr int kMostLooksForASlab = 64;
+constexpr int kMostLooks = 64;
 
 }  // namespace
 
@@ -44,8 +44,15 @@ absl::StatusOr<IncomingBody*> Receiver::Take() {
       }
       continue;
     }
+    if (header->kind == SlotKind::kFds) {
+      if (absl::Status taken = TakeFds(*header); !taken.ok()) {
+        return taken;
+      }
+      continue;
+    }
     ended_ = header->kind == SlotKind::kEnd;
     joiner_.Abandon();
+    next_fds_.clear();
     Consume(1);
   }
   return nullptr;
@@ -57,8 +64,8 @@ absl::Status Receiver::Check(const SlotHeader& header) const {
         link_->peer, "a slot's sequence", header.sequence,
         absl::StrCat(static_cast<uint32_t>(ring_.consumed() + 1), ", or what it was a lap before"));
   }
-  if (header.kind < SlotKind::kMessage || header.kind > SlotKind::kEnd) {
-    return CorruptPeer(link_->peer, "a slot's kind", static_cast<uint64_t>(header.kind), "1 to 4");
+  if (header.kind < SlotKind::kMessage || header.kind > SlotKind::kFds) {
+    return CorruptPeer(link_->peer, "a slot's kind", static_cast<uint64_t>(header.kind), "1 to 5");
   }
   if (header.inline_words > Slot::kWords) {
     return CorruptPeer(link_->peer, "a slot's inline words", header.inline_words,
@@ -73,9 +80,14 @@ absl::Status Receiver::Check(const SlotHeader& header) const {
     return CorruptPeer(link_->peer, "a message's blocks", header.blocks,
                        absl::StrCat("what fits ", most, " slots"));
   }
-  if (header.kind == SlotKind::kMessage && joiner_.joining()) {
+  const bool begins = header.kind == SlotKind::kMessage || header.kind == SlotKind::kFds;
+  if (begins && joiner_.joining()) {
     return CorruptPeer(link_->peer, "a slot's kind, in the middle of a message in fragments,",
                        static_cast<uint64_t>(header.kind), "2 to 4");
+  }
+  if (header.kind == SlotKind::kFds && !next_fds_.empty()) {
+    return CorruptPeer(link_->peer, "a slot's kind, behind that of descriptors,",
+                       static_cast<uint64_t>(header.kind), "1 to 4");
   }
   return absl::OkStatus();
 }
@@ -115,7 +127,7 @@ absl::StatusOr<IncomingBody*> Receiver::TakeMessage(const SlotHeader& header) {
     }
   }
   Consume(SlotsFor(header.inline_words, header.blocks));
-  Count(*body);
+  Received(*body);
   std::move(release).Cancel();
   return body;
 }
@@ -167,9 +179,40 @@ absl::Status Receiver::CopyBlocks(uint64_t words, IncomingBody& body) {
 }
 
 absl::Status Receiver::LearnOfSlab(uint32_t number) {
-  // The peer sent the slab's descriptor before the message that names it, and the ring outruns the
-  // socket. Bounded, because a peer may send for ever.
-  for (int i = 0; i < kMostLooksForASlab && !link_->theirs.slabs().Has(number); ++i) {
+  return HearNewsUntil([&] { return link_->theirs.slabs().Has(number); });
+}
+
+absl::Status Receiver::TakeFds(const SlotHeader& header) {
+  uint64_t count = 0;
+  ring_.ReadPayload(0, &count, header.inline_words == 1 ? 1 : 0);
+  if (count == 0 || count > link_->fd_limits.received) {
+    return CorruptPeer(
+        link_->peer, "a message's count of descriptors", count,
+        absl::StrCat("from 1 to ChannelOptions::max_fds_per_message, ", link_->fd_limits.received));
+  }
+  if (absl::Status heard = HearNewsUntil([&] { return !fds_heard_.empty(); }); !heard.ok()) {
+    return heard;
+  }
+  if (fds_heard_.empty()) {
+    return CorruptPeer(link_->peer, "descriptors sent ahead of their message", 0,
+                       absl::StrCat(count));
+  }
+  MessageFds& heard = fds_heard_.front();
+  if (heard.fds.size() > count || (heard.fds.size() < count && !heard.some_lost)) {
+    return CorruptPeer(link_->peer, "descriptors sent ahead of their message", heard.fds.size(),
+                       absl::StrCat(count));
+  }
+  next_fds_ = std::move(heard.fds);
+  fds_heard_.pop_front();
+  Consume(1);
+  return absl::OkStatus();
+}
+
+template <typename Done>
+absl::Status Receiver::HearNewsUntil(Done done) {
+  // The peer sent it before it wrote to the ring, and the ring outruns the socket. Bounded, because
+  // a peer may send for ever.
+  for (int i = 0; i < kMostLooks && !done(); ++i) {
     const bool drained = link_->doorbell.DrainNow();
     if (absl::Status heard = HearNews(); !heard.ok() || !drained) {
       return heard;
@@ -193,12 +236,22 @@ absl::Status Receiver::HearNews() {
       heard = slabs.Add(added->number, added->bytes, std::move(added->fd), link_->peer);
     } else if (const auto* dropped = std::get_if<SlabDropped>(&*news)) {
       heard = slabs.Drop(dropped->number, link_->peer);
+    } else if (auto* fds = std::get_if<MessageFds>(&*news)) {
+      heard = KeepFds(std::move(*fds));
     }
     if (!heard.ok()) {
       return heard;
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status Receiver::KeepFds(MessageFds fds) {
+  fds_heard_.push_back(std::move(fds));
+  return fds_heard_.size() <= kMaxFdPacketsOnTheWay
+             ? absl::OkStatus()
+             : CorruptPeer(link_->peer, "packets of descriptors ahead of their messages",
+                           fds_heard_.size(), absl::StrCat("at most ", kMaxFdPacketsOnTheWay));
 }
 
 absl::StatusOr<IncomingBody*> Receiver::TakeFragment(const SlotHeader& header) {
@@ -216,7 +269,7 @@ absl::StatusOr<IncomingBody*> Receiver::TakeFragment(const SlotHeader& header) {
   IncomingBody* body = NewBody();
   body->joined = std::move(message->words);
   body->segments = std::move(message->segments);
-  Count(*body);
+  Received(*body);
   return body;
 }
 
@@ -229,7 +282,9 @@ IncomingBody* Receiver::NewBody() {
   return body;
 }
 
-void Receiver::Count(const IncomingBody& body) {
+void Receiver::Received(IncomingBody& body) {
+  body.fds = std::move(next_fds_);
+  next_fds_.clear();
   counters().messages.Add(1);
   counters().bytes.Add(body.SizeInWords() * sizeof(capnp::word));
   counters().segments.Add(body.segments.size());
@@ -242,7 +297,7 @@ void Receiver::Consume(uint32_t slots) {
   }
   // At every message, before control goes back to the application, which may not come again for
   // long. seq_cst: one half of the writer's sleep for room, see parked_flag.h; its partner is the
-  // load in Sender::HasRoom. It also releases the slots: all loads from them come before.
+  // load in Sender::HasConsumed. It also releases the slots: all loads from them come before.
   link_->own.control().consumed.value.store(ring_.consumed(), std::memory_order_seq_cst);
   if (link_->starved_peer.MustRing()) {
     counters().rings.Add(1);

@@ -2,13 +2,16 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <utility>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/status/statusor.h"
 #include "shoal/transport/fragments.h"
 #include "shoal/transport/incoming_body.h"
 #include "shoal/transport/link.h"
+#include "shoal/transport/news.h"
 #include "shoal/transport/options.h"
 #include "shoal/transport/slot_ring.h"
 
@@ -25,7 +28,7 @@ class Receiver {
   absl::StatusOr<IncomingBody*> Take();
 
   // Takes in what the peer has sent over the connection's socket and was drained: slabs that come
-  // and go. Take() does this too.
+  // and go, and descriptors of messages. Take() does this too.
   absl::Status HearNews();
 
   // Whether Take() would find something.
@@ -56,8 +59,12 @@ class Receiver {
   absl::Status AddBlock(const BlockDescriptor& block, uint64_t& total_words, IncomingBody& body);
   absl::Status CopyBlocks(uint64_t words, IncomingBody& body);
   absl::Status LearnOfSlab(uint32_t number);
+  absl::Status TakeFds(const SlotHeader& header);
+  absl::Status KeepFds(MessageFds fds);
+  template <typename Done>
+  absl::Status HearNewsUntil(Done done);
   IncomingBody* NewBody();
-  void Count(const IncomingBody& body);
+  void Received(IncomingBody& body);
   void Consume(uint32_t slots);
 
   const std::shared_ptr<Link> link_;
@@ -65,8 +72,10 @@ class Receiver {
   const Trust trust_;
   SlotReader ring_;
   FragmentJoiner joiner_;
-  uint64_t borrowed_ = 0;  // blocks received, over the life of the channel
-  uint64_t notices_ = 0;   // those that TakeNotice() has told of
+  std::deque<MessageFds> fds_heard_;           // whose messages are still to come
+  absl::InlinedVector<UniqueFd, 1> next_fds_;  // of the next message
+  uint64_t borrowed_ = 0;                      // blocks received, over the life of the channel
+  uint64_t notices_ = 0;                       // those that TakeNotice() has told of
   bool ended_ = false;
 };
 

@@ -1,6 +1,7 @@
 #include "shoal/transport/receiver.h"
 
 #include <poll.h>
+#include <unistd.h>
 
 #include <bit>
 #include <cstring>
@@ -34,6 +35,12 @@ class ReceiverTest : public testing::Test {
   void Publish(SlotKind kind, const std::vector<uint64_t>& inline_words,
                const std::vector<BlockDescriptor>& blocks = {}) {
     writer_.Publish(kind, inline_words, blocks);
+  }
+
+  // Sends so many descriptors ahead of a message.
+  void SendFds(size_t count) {
+    const std::vector<int> fds(count, STDIN_FILENO);
+    EXPECT_THAT(SendMessageFds(links_.left->doorbell, fds), Succeeds());
   }
 
   Slot* slots() { return links_.left->own.slots(); }
@@ -177,7 +184,7 @@ TEST_F(ReceiverTest, NamesThePeer) {
 
 TEST_F(ReceiverTest, RefusesTheRestOfAMessageWhereOneBegins) {
   WriteSlot(0, {.sequence = 1, .kind = SlotKind::kMore});
-  EXPECT_THAT(receiver_.Take(), Fails(kDataLoss, "wrote 5 as a slot's kind, which must be 1 to 4"));
+  EXPECT_THAT(receiver_.Take(), Fails(kDataLoss, "wrote 6 as a slot's kind, which must be 1 to 5"));
 }
 
 TEST_F(ReceiverTest, RefusesUnknownKinds) {
@@ -306,6 +313,75 @@ TEST_F(ReceiverTest, RefusesMoreFragmentsThanAnnounced) {
               Fails(kDataLoss,
                     "wrote 2 as the words of a message in fragments, which must be at "
                     "most the 1 announced"));
+}
+
+TEST_F(ReceiverTest, GivesDescriptorsToTheMessageThatFollows) {
+  SendFds(2);
+  Publish(SlotKind::kFds, {2});
+  Publish(SlotKind::kMessage, {0});
+  Publish(SlotKind::kMessage, {0});
+  EXPECT_EQ(TakeFrom(receiver_)->fds().size(), 2u);
+  EXPECT_EQ(TakeFrom(receiver_)->fds().size(), 0u);
+}
+
+TEST_F(ReceiverTest, ForgetsDescriptorsOfAnAbandonedMessage) {
+  SendFds(2);
+  Publish(SlotKind::kFds, {2});
+  Publish(SlotKind::kAbandon, {});
+  Publish(SlotKind::kMessage, {0});
+  EXPECT_EQ(TakeFrom(receiver_)->fds().size(), 0u);
+}
+
+TEST_F(ReceiverTest, RefusesDescriptorsThatWereNeverSent) {
+  Publish(SlotKind::kFds, {1});
+  EXPECT_THAT(receiver_.Take(), Fails(kDataLoss, "wrote 0 as descriptors sent ahead"));
+}
+
+TEST_F(ReceiverTest, RefusesFewerDescriptorsThanAnnounced) {
+  SendFds(1);
+  Publish(SlotKind::kFds, {2});
+  EXPECT_THAT(receiver_.Take(), Fails(kDataLoss, "wrote 1 as descriptors sent ahead"));
+}
+
+TEST_F(ReceiverTest, RefusesMoreDescriptorsThanAnnounced) {
+  SendFds(2);
+  Publish(SlotKind::kFds, {1});
+  EXPECT_THAT(receiver_.Take(), Fails(kDataLoss, "wrote 2 as descriptors sent ahead"));
+}
+
+TEST_F(ReceiverTest, RefusesMoreDescriptorsThanThisSideTakes) {
+  SendFds(kMaxFds + 1);
+  Publish(SlotKind::kFds, {kMaxFds + 1});
+  EXPECT_THAT(receiver_.Take(), Fails(kDataLoss, "wrote 5 as a message's count of descriptors"));
+}
+
+TEST_F(ReceiverTest, RefusesACountOfDescriptorsThatIsNotThere) {
+  SendFds(1);
+  Publish(SlotKind::kFds, {});
+  EXPECT_THAT(receiver_.Take(), Fails(kDataLoss, "wrote 0 as a message's count of descriptors"));
+}
+
+TEST_F(ReceiverTest, RefusesDescriptorsTwiceForOneMessage) {
+  SendFds(1);
+  SendFds(1);
+  Publish(SlotKind::kFds, {1});
+  Publish(SlotKind::kFds, {1});
+  EXPECT_THAT(receiver_.Take(), Fails(kDataLoss, "behind that of descriptors"));
+}
+
+TEST_F(ReceiverTest, RefusesDescriptorsInTheMiddleOfFragments) {
+  SendFds(1);
+  Publish(SlotKind::kFragment, {uint64_t{2} << 32, 0});
+  Publish(SlotKind::kFds, {1});
+  EXPECT_THAT(receiver_.Take(), Fails(kDataLoss, "in the middle of a message in fragments"));
+}
+
+TEST_F(ReceiverTest, RefusesPacketsOfDescriptorsWithoutMessages) {
+  for (size_t i = 0; i <= kMaxFdPacketsOnTheWay; ++i) {
+    SendFds(1);
+  }
+  links_.right->doorbell.Drain();
+  EXPECT_THAT(receiver_.Take(), Fails(kDataLoss, "wrote 17 as packets of descriptors ahead"));
 }
 
 TEST_F(ReceiverTest, ReadsAMalformedMessageAsAnExceptionAndNothingElse) {

@@ -54,6 +54,12 @@ absl::StatusOr<bool> Sender::Offer(OutgoingBody& body) {
     ring_.Publish(SlotKind::kAbandon, {});
     abandoned_ = false;
   }
+  if (!body.fds().empty() && !fds_sent_) {
+    const absl::StatusOr<bool> sent = OfferFds(body.fds());
+    if (!sent.ok() || !*sent) {
+      return sent;
+    }
+  }
   if (cutter_) {
     return OfferFragments(body);
   }
@@ -69,6 +75,27 @@ absl::StatusOr<bool> Sender::Offer(OutgoingBody& body) {
     return true;
   }
   return OfferBlocks(body, segments);
+}
+
+absl::StatusOr<bool> Sender::OfferFds(std::span<const int> fds) {
+  uint64_t& oldest = fd_packet_slots_[fd_packets_ % fd_packet_slots_.size()];
+  const absl::StatusOr<bool> consumed = HasConsumed(oldest);
+  if (!consumed.ok() || !*consumed) {
+    return consumed;
+  }
+  const absl::StatusOr<bool> room = HasRoom(1);
+  if (!room.ok() || !*room) {
+    return room;
+  }
+  if (absl::Status sent = SendMessageFds(link_->doorbell, fds); !sent.ok()) {
+    return absl::IsUnavailable(sent) ? PeerGone(link_->peer) : sent;
+  }
+  const uint64_t count = fds.size();
+  ring_.Publish(SlotKind::kFds, {&count, 1});
+  oldest = ring_.published();
+  ++fd_packets_;
+  fds_sent_ = true;
+  return true;
 }
 
 absl::StatusOr<bool> Sender::OfferBlocks(OutgoingBody& body, Segments segments) {
@@ -173,7 +200,8 @@ absl::StatusOr<bool> Sender::OfferFragments(OutgoingBody& body) {
 }
 
 void Sender::Abandon() {
-  abandoned_ = abandoned_ || cutter_.has_value();
+  abandoned_ = abandoned_ || fds_sent_ || cutter_.has_value();
+  fds_sent_ = false;
   cutter_.reset();
 }
 
@@ -193,7 +221,12 @@ void Sender::Notify() {
 }
 
 absl::StatusOr<bool> Sender::HasRoom(uint32_t slots) {
-  if (ring_.published() + slots <= consumed_ + ring_.count()) {
+  const uint64_t end = ring_.published() + slots;
+  return end <= ring_.count() ? true : HasConsumed(end - ring_.count());
+}
+
+absl::StatusOr<bool> Sender::HasConsumed(uint64_t slots) {
+  if (slots <= consumed_) {
     return true;
   }
   // seq_cst: the look of a writer that is about to sleep; its partner is Receiver's store. It also
@@ -204,8 +237,8 @@ absl::StatusOr<bool> Sender::HasRoom(uint32_t slots) {
                        absl::StrCat("from ", consumed_, " to ", ring_.published()));
   }
   consumed_ = consumed;
-  wanted_slots_ = slots;
-  if (ring_.published() + slots <= consumed_ + ring_.count()) {
+  wanted_consumed_ = slots;
+  if (slots <= consumed_) {
     return true;
   }
   RingIfParked();  // fragments and a batch, for which the peer has not been rung yet
@@ -213,10 +246,10 @@ absl::StatusOr<bool> Sender::HasRoom(uint32_t slots) {
 }
 
 bool Sender::RoomCame() {
-  // seq_cst as in HasRoom, which says what is wrong with a value that cannot be.
+  // seq_cst as in HasConsumed, which says what is wrong with a value that cannot be.
   const uint64_t consumed = link_->theirs.control().consumed.value.load(std::memory_order_seq_cst);
   const bool checks = consumed >= consumed_ && consumed <= ring_.published();
-  return !checks || ring_.published() + wanted_slots_ - consumed <= ring_.count();
+  return !checks || wanted_consumed_ <= consumed;
 }
 
 void Sender::Published(Segments segments) {
@@ -227,6 +260,7 @@ void Sender::Published(Segments segments) {
   counters().messages.Add(1);
   counters().bytes.Add(words * sizeof(capnp::word));
   counters().segments.Add(segments.size());
+  fds_sent_ = false;
   if (!quiet_) {
     RingIfParked();
   }

@@ -1,15 +1,18 @@
 // The writing half of a channel: from a built message to slots that the peer can see.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
 #include "absl/status/statusor.h"
 #include "shoal/transport/fragments.h"
 #include "shoal/transport/link.h"
+#include "shoal/transport/news.h"
 #include "shoal/transport/outgoing_body.h"
 #include "shoal/transport/slot_ring.h"
 
@@ -24,9 +27,10 @@ class Sender {
   BodyRef Claim(uint32_t hint_words);
 
   // Publishes `body`, or returns false when the ring has no room for all of it. A message for which
-  // no block is free goes in fragments, and may then have gone in part: the next call goes on with
-  // it, and must be for the same body, unless Abandon() comes first. kDataLoss when what the peer
-  // wrote about room or receipts cannot be.
+  // no block is free goes in fragments, and one with descriptors goes after them, so it may then
+  // have gone in part: the next call goes on with it, and must be for the same body, unless
+  // Abandon() comes first. kDataLoss when what the peer wrote about room or receipts cannot be; any
+  // other error is about the message's descriptors.
   absl::StatusOr<bool> Offer(OutgoingBody& body);
 
   // Forgets a message that went in part; the peer is told to forget it too.
@@ -70,6 +74,8 @@ class Sender {
   void TakeBackBodies();
 
   absl::StatusOr<bool> HasRoom(uint32_t slots);
+  absl::StatusOr<bool> HasConsumed(uint64_t slots);
+  absl::StatusOr<bool> OfferFds(std::span<const int> fds);
   absl::StatusOr<bool> OfferBlocks(OutgoingBody& body, Segments segments);
   absl::StatusOr<bool> OfferFragments(OutgoingBody& body);
   bool MoveToBlocks(OutgoingBody& body, Segments in_blocks, WritingLock& lock);
@@ -82,12 +88,16 @@ class Sender {
   SlotWriter ring_;
   std::vector<std::unique_ptr<OutgoingBody>> idle_bodies_;  // to be used again; they hold nothing
   uint64_t consumed_ = 0;                                   // as last loaded and checked
-  uint32_t wanted_slots_ = 0;                               // what the last offer lacked room for
+  uint64_t wanted_consumed_ = 0;                            // what the last offer waits for
   uint64_t notices_ = 0;
   bool quiet_ = false;
   std::optional<FragmentCutter> cutter_;  // the message that went in part
-  bool abandoned_ = false;                // the peer must be told to forget fragments
-  uint64_t claims_ = 0;                   // begun and not taken back
+  bool fds_sent_ = false;                 // those of the message that went in part
+  bool abandoned_ = false;                // the peer must be told to forget a part
+  uint64_t fd_packets_ = 0;
+  // The slots published with each of the last packets.
+  std::array<uint64_t, kMaxFdPacketsOnTheWay> fd_packet_slots_ = {};
+  uint64_t claims_ = 0;  // begun and not taken back
 };
 
 }  // namespace shoal

@@ -70,7 +70,7 @@ absl::Status ShmChannel::CheckSendable(OutgoingMessage& message) const {
       message.body()->link() != link_.get()) {
     return OfAnotherChannel(peer());
   }
-  return CheckPublishable(message, peer(), ending_, options_);
+  return CheckPublishable(message, peer(), ending_, max_fds(), options_);
 }
 
 absl::Status ShmChannel::Publish(OutgoingMessage&& message, absl::Duration duration) {
@@ -120,7 +120,7 @@ absl::Status ShmChannel::Deliver(OutgoingBody& body, Timeout& timeout) {
   while (true) {
     const absl::StatusOr<bool> sent = sender_.Offer(body);
     if (!sent.ok()) {
-      return SendFailed(sent.status());
+      return OfferFailed(sent.status());
     }
     if (*sent) {
       return absl::OkStatus();
@@ -149,11 +149,15 @@ absl::Status ShmChannel::Spill(OutgoingMessage& message) {
     return flushed.status();
   }
   // Before a part of it is on its way.
+  if (absl::Status copied = message.body()->CopyFds(); !copied.ok()) {
+    return copied;
+  }
   message.body()->Freeze();
   if (*flushed) {
     const absl::StatusOr<bool> sent = sender_.Offer(*message.body());
     if (!sent.ok()) {
-      return SendFailed(sent.status());
+      message.body()->Thaw();
+      return OfferFailed(sent.status());
     }
     if (*sent) {
       message.Reset();
@@ -391,6 +395,11 @@ absl::Status ShmChannel::ReceiveFailed(const absl::Status& error) {
 bool ShmChannel::HungUpNow() {
   link_->doorbell.Drain();
   return link_->doorbell.hung_up();
+}
+
+absl::Status ShmChannel::OfferFailed(const absl::Status& error) {
+  // Descriptors that the system does not take or has no room for are the message's failure alone.
+  return absl::IsDataLoss(error) ? SendFailed(error) : error;
 }
 
 absl::Status ShmChannel::SendFailed(const absl::Status& error) {

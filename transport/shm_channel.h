@@ -29,6 +29,7 @@ class ShmChannel final : public Channel {
   absl::Status PublishBatch(std::span<OutgoingMessage> messages, absl::Duration timeout) override;
   absl::Status Notify() override;
   absl::Status Flush(absl::Duration timeout) override;
+  uint32_t max_fds() const override { return link_->fd_limits.sent; }
   uint64_t pending_bytes() const override { return pending_bytes_; }
   size_t pending_messages() const override { return pending_.size(); }
   void End() override;
@@ -61,6 +62,7 @@ class ShmChannel final : public Channel {
   absl::Status PublishWithin(Timeout& timeout, OutgoingMessage& message);
   absl::Status Deliver(OutgoingBody& body, Timeout& timeout);
   bool HasPending() const { return !pending_.empty() || (ending_ && !end_sent_); }
+  absl::Status OfferFailed(const absl::Status& error);
   absl::StatusOr<bool> TryFlush();
   // Whether the peer is gone, for a caller that never sleeps, where that would show.
   bool HungUpNow();

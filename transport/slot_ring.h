@@ -40,7 +40,8 @@ enum class SlotKind : uint8_t {
   kFragment = 2,  // the next inline words of a message in Cap'n Proto's stream format
   kAbandon = 3,   // the fragments so far belong to a message that will not be finished
   kEnd = 4,       // the writer ended the channel; nothing follows
-  kMore = 5,      // further payload of the slot before it
+  kFds = 5,       // the message that follows has as many descriptors as its one word says
+  kMore = 6,      // further payload of the slot before it
 };
 
 struct SlotHeader {

@@ -138,7 +138,7 @@ absl::Status SocketChannel::CheckSendable(OutgoingMessage& message) const {
   if (!send_error_.ok()) {
     return send_error_;
   }
-  return CheckPublishable(message, peer_, ending_, options_);
+  return CheckPublishable(message, peer_, ending_, max_fds(), options_);
 }
 
 absl::Status SocketChannel::Publish(OutgoingMessage&& message, absl::Duration duration) {

@@ -49,6 +49,7 @@ class SocketChannel final : public Channel {
   absl::Status PublishBatch(std::span<OutgoingMessage> messages, absl::Duration timeout) override;
   absl::Status Notify() override;
   absl::Status Flush(absl::Duration timeout) override;
+  uint32_t max_fds() const override { return 0; }
   uint64_t pending_bytes() const override { return pending_bytes_; }
   size_t pending_messages() const override { return pending_.size(); }
   void End() override;
