@@ -24,6 +24,11 @@ public:
       : network(network), message(network.channel->Claim(firstSegmentWordSize)) {}
 
   capnp::AnyPointer::Builder getBody() override { return message.GetRoot<capnp::AnyPointer>(); }
+  void setFds(kj::Array<int> fds) override {
+    // What is beyond stays with its capability, which arrives without a descriptor.
+    const size_t count = kj::min(fds.size(), size_t{network.channel->max_fds()});
+    message.SetFds({fds.begin(), count});
+  }
   void send() override { network.send(message); }
   size_t sizeInWords() override { return message.SizeInWords(); }
 
@@ -35,15 +40,20 @@ private:
 class VatNetwork::IncomingRpcMessage final: public capnp::IncomingRpcMessage {
 public:
   IncomingRpcMessage(IncomingMessage received, const capnp::ReaderOptions& options)
-      : message(kj::mv(received)) {
+      : message(kj::mv(received)), fds(kj::heapArray<kj::AutoCloseFd>(message.fds().size())) {
     message.Reopen(options);
+    for (auto i: kj::indices(fds)) {
+      fds[i] = kj::AutoCloseFd(message.fds()[i].Release());
+    }
   }
 
   capnp::AnyPointer::Reader getBody() override { return message.Root<capnp::AnyPointer>(); }
+  kj::ArrayPtr<kj::AutoCloseFd> getAttachedFds() override { return fds; }
   size_t sizeInWords() override { return message.SizeInWords(); }
 
 private:
   IncomingMessage message;
+  kj::Array<kj::AutoCloseFd> fds;
 };
 
 VatNetwork::VatNetwork(Poller& poller, kj::Own<Channel> channelParam, twoparty::Side side,

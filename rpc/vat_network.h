@@ -25,6 +25,9 @@ public:
              capnp::ReaderOptions receiveOptions = capnp::ReaderOptions(),
              const kj::MonotonicClock& clock = kj::systemCoarseMonotonicClock());
   // `channel` must have WhenFull::kSpill, for a call must not block the event loop.
+  // Capabilities travel with their descriptors (capnp::Capability::Server::getFd()), as many in one
+  // message as the receiver's ChannelOptions::max_fds_per_message allows, by default none.
+  //
   // `receiveOptions` hold for each incoming message. A message whose size is above their traversal
   // limit is refused when it is sent, on the assumption that the peer has the same limit.
 
