@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "kj/debug.h"
 #include "kj/timer.h"
+#include "shoal/rpc/duration.h"
 #include "shoal/rpc/exception.h"
 #include "shoal/transport/handshake.h"
 #include "shoal/transport/shm_connect.h"
@@ -17,13 +18,6 @@ namespace {
 constexpr auto OBSERVE_READ = kj::UnixEventPort::FdObserver::Flags::OBSERVE_READ;
 
 constexpr auto DELAY_WHEN_EXHAUSTED = 50 * kj::MILLISECONDS;
-
-constexpr absl::Duration LONGEST_DELAY = absl::Hours(24 * 365 * 100);
-// Stands for ever: more, added to a time, does not fit KJ's 64 bits of nanoseconds.
-
-kj::Duration toKj(absl::Duration duration) {
-  return absl::ToInt64Nanoseconds(std::min(duration, LONGEST_DELAY)) * kj::NANOSECONDS;
-}
 
 template <typename T>
 T unwrap(absl::StatusOr<T> result) {

@@ -4,6 +4,7 @@
 
 #include "kj/debug.h"
 #include "kj/timer.h"
+#include "shoal/rpc/duration.h"
 
 namespace shoal {
 namespace {
@@ -13,12 +14,60 @@ constexpr auto LONGEST_SPIN = std::chrono::milliseconds(1);
 
 }  // namespace
 
-Poller::Poller(kj::UnixEventPort& port): port(port), tasks(*this) {}
+class Poller::Lingering final: public Poller::Source {
+  // A channel that nobody uses any more, and that has something to deliver.
+
+public:
+  Lingering(Poller& poller, kj::Own<Channel> channel, kj::Own<kj::PromiseFulfiller<void>> delivered)
+      : Source(poller, kj::mv(channel)), delivered(kj::mv(delivered)) {
+    wait();
+  }
+  ~Lingering() noexcept(false) {
+    if (!done) {
+      channel->HangUp();
+    }
+  }
+
+private:
+  bool isWaiting() override { return !done; }
+  bool isReady() override { return channel->Flushable(); }
+  void serve() override {
+    if (!absl::IsDeadlineExceeded(channel->Flush(absl::ZeroDuration()))) {
+      done = true;
+      delivered->fulfill();
+    }
+  }
+  bool arm() override { return channel->ArmForRoom(); }
+
+  kj::Own<kj::PromiseFulfiller<void>> delivered;
+  bool done = false;
+};
+
+Poller::Poller(kj::UnixEventPort& port)
+    : port(port), tasks(kj::heap<kj::TaskSet>(static_cast<ErrorHandler&>(*this))) {}
 
 Poller::~Poller() noexcept(false) {
+  const absl::Time begin = absl::Now();
+  for (Source* source: sources) {
+    source->channel->Flush(source->channel->options().linger - (absl::Now() - begin)).IgnoreError();
+  }
+  tasks = nullptr;
   KJ_ASSERT(sources.empty(), "a Poller must outlive its channels") {
     break;
   }
+}
+
+void Poller::letGo(kj::Own<Channel> channel) {
+  channel->End();
+  const absl::Duration linger = channel->options().linger;
+  if (linger == absl::ZeroDuration() ||
+      !absl::IsDeadlineExceeded(channel->Flush(absl::ZeroDuration()))) {
+    return;
+  }
+  auto delivered = kj::newPromiseAndFulfiller<void>();
+  auto lingering = kj::heap<Lingering>(*this, kj::mv(channel), kj::mv(delivered.fulfiller));
+  tasks->add(delivered.promise.exclusiveJoin(port.getTimer().afterDelay(toKj(linger)))
+                 .attach(kj::mv(lingering)));
 }
 
 void Poller::add(Source& source) {
@@ -69,7 +118,7 @@ void Poller::scheduleLook() {
     lookAfterYield();
   } else {
     state = State::LOOKING;
-    tasks.add(kj::evalLast([this]() { look(); }));
+    tasks->add(kj::evalLast([this]() { look(); }));
   }
 }
 
@@ -78,7 +127,7 @@ void Poller::lookAfterYield() {
   // A timer that is due at once makes the event port look at everything, with no system call of
   // ours. Only then may messages be handled again, or the source that comes first takes all turns.
   // What the event port found goes before the look, which may spin.
-  tasks.add(port.getTimer().afterDelay(0 * kj::NANOSECONDS).then([this]() {
+  tasks->add(port.getTimer().afterDelay(0 * kj::NANOSECONDS).then([this]() {
     handled = 0;
     return kj::evalLast([this]() { look(); });
   }));
@@ -156,11 +205,10 @@ void Poller::trim() {
     return;
   }
   trimming = true;
-  tasks.add(
-      port.getTimer().afterDelay(absl::ToInt64Nanoseconds(next) * kj::NANOSECONDS).then([this]() {
-        trimming = false;
-        trim();
-      }));
+  tasks->add(port.getTimer().afterDelay(toKj(next)).then([this]() {
+    trimming = false;
+    trim();
+  }));
 }
 
 void Poller::unpark() {
@@ -187,8 +235,8 @@ void Poller::taskFailed(kj::Exception&& exception) {
 Poller::Source::Source(Poller& poller, kj::Own<Channel> channelParam)
     : poller(poller),
       channel(kj::mv(channelParam)),
-      observer(poller.port, channel->doorbell(),
-               kj::UnixEventPort::FdObserver::Flags::OBSERVE_READ) {
+      observer(kj::heap<kj::UnixEventPort::FdObserver>(
+          poller.port, channel->doorbell(), kj::UnixEventPort::FdObserver::Flags::OBSERVE_READ)) {
   poller.add(*this);
   observeTask = observe().eagerlyEvaluate([](kj::Exception&& exception) {
     KJ_LOG(ERROR, "the doorbell of a channel cannot be observed", exception);
@@ -197,11 +245,14 @@ Poller::Source::Source(Poller& poller, kj::Own<Channel> channelParam)
 
 Poller::Source::~Source() noexcept(false) {
   poller.remove(*this);
+  observeTask = nullptr;
+  observer = nullptr;
+  poller.letGo(kj::mv(channel));
 }
 
 kj::Promise<void> Poller::Source::observe() {
   // The promise is made before the drain, so that no edge between the two is lost.
-  auto readable = observer.whenBecomesReadable();
+  auto readable = observer->whenBecomesReadable();
   channel->DrainDoorbell();
   poller.rung();
   return readable.then([this]() { return observe(); });

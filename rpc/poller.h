@@ -23,6 +23,7 @@ public:
 
   explicit Poller(kj::UnixEventPort& port);
   ~Poller() noexcept(false);
+  // Waits for what lingers.
   KJ_DISALLOW_COPY(Poller);
 
   kj::UnixEventPort& getPort() { return port; }
@@ -42,6 +43,12 @@ private:
     LOOKING,  // `look()` will run when the loop has nothing else to do
     PARKED,   // all waiting sources have asked to be rung
   };
+
+  class Lingering;
+
+  void letGo(kj::Own<Channel> channel);
+  // Delivers in the background what a source leaves behind, so that a peer which does not read
+  // holds up nobody.
 
   void add(Source& source);
   void remove(Source& source);
@@ -66,14 +73,16 @@ private:
   SpinBudget::Clock::time_point spinUntil;                // and then this wait may sleep
   State state = State::IDLE;
   kj::Vector<Source*> sources;
-  Source* recent = nullptr;  // the one that did something last
-  bool trimming = false;     // a timer will call `trim()`
-  uint handled = 0;          // messages since the event port last looked at timers and sockets
-  kj::TaskSet tasks;         // the next look
+  Source* recent = nullptr;    // the one that did something last
+  bool trimming = false;       // a timer will call `trim()`
+  uint handled = 0;            // messages since the event port last looked at timers and sockets
+  kj::Own<kj::TaskSet> tasks;  // the next look, and what lingers
 };
 
 class Poller::Source {
-  // A channel in the poller's care. It says what it waits for, and serves it when it is there.
+  // A channel in the poller's care. It says what it waits for, and serves it when it is there. When
+  // it is destroyed, the channel's end and all that is pending are delivered in the background, for
+  // at most ChannelOptions::linger.
 
 public:
   Source(Poller& poller, kj::Own<Channel> channel);
@@ -113,7 +122,7 @@ private:
 
   kj::Promise<void> observe();
 
-  kj::UnixEventPort::FdObserver observer;
+  kj::Own<kj::UnixEventPort::FdObserver> observer;
   kj::Promise<void> observeTask = nullptr;
 };
 

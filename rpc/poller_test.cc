@@ -5,6 +5,7 @@
 #include "gtest/gtest.h"
 #include "kj/async-io.h"
 #include "kj/function.h"
+#include "kj/thread.h"
 #include "kj/timer.h"
 #include "shoal/rpc/channel_ends.h"
 
@@ -296,6 +297,76 @@ TEST_F(PollerTest, SpinsOnlyWhenTheLoopHasNothingElseToDo) {
   }
   EXPECT_GT(spy.looks, 0);
   EXPECT_EQ(spy.looksWhenDue, 0);
+}
+
+struct Left {
+  // A source that was destroyed with more to deliver than the ring has room for.
+
+  explicit Left(Poller& poller, absl::Duration linger) {
+    ChannelOptions options = smallestOptions();
+    options.linger = linger;
+    ReadEnd end(poller, options);
+    peer = kj::mv(end.peer);
+    for (uint64_t i = 0; i < MESSAGES; ++i) {
+      publish(end.reader.getChannel(), i);
+    }
+    EXPECT_GT(end.reader.getChannel().pending_messages(), 0);
+  }
+
+  static constexpr uint64_t MESSAGES = 100;
+  kj::Own<Channel> peer;
+};
+
+TEST_F(PollerTest, DeliversInTheBackgroundWhatASourceLeftBehind) {
+  Left left(poller, absl::InfiniteDuration());
+  for (uint64_t i = 0; i < Left::MESSAGES; ++i) {
+    runUntilIdle();
+    ASSERT_EQ(KJ_ASSERT_NONNULL(tryReceive(*left.peer)), i);
+  }
+  runUntilIdle();
+  EXPECT_FALSE(left.peer->TryReceive().ok());
+  EXPECT_TRUE(left.peer->ended_by_peer());
+}
+
+TEST_F(PollerTest, GivesUpWhatASourceLeftBehindWhenItHasLingered) {
+  Left left(poller, absl::Milliseconds(5));
+  while (!left.peer->hung_up()) {
+    timer().afterDelay(1 * kj::MILLISECONDS).wait(io.waitScope);
+    left.peer->DrainDoorbell();
+  }
+  uint64_t received = 0;
+  while (left.peer->TryReceive().ok()) {
+    ++received;
+  }
+  EXPECT_LT(received, Left::MESSAGES);
+  EXPECT_FALSE(left.peer->ended_by_peer());
+}
+
+TEST_F(PollerTest, LetsGoOfWhatASourceLeftBehindWhenItsPeerDies) {
+  Left left(poller, absl::InfiniteDuration());
+  left.peer = nullptr;
+  runUntilIdle();
+}
+
+TEST(Poller, DeliversWhatASourceLeftBehindBeforeItIsGoneItself) {
+  kj::AsyncIoContext io = kj::setupAsyncIo();
+  kj::Own<Poller> poller = kj::heap<Poller>(io.unixEventPort);
+  Left left(*poller, absl::InfiniteDuration());
+  uint64_t received = 0;
+  {
+    kj::Thread reader([&]() {
+      while (true) {
+        auto message = left.peer->Receive();
+        if (!message.ok()) {
+          break;
+        }
+        ++received;
+      }
+    });
+    poller = nullptr;
+  }
+  EXPECT_EQ(received, Left::MESSAGES);
+  EXPECT_TRUE(left.peer->ended_by_peer());
 }
 
 }  // namespace

@@ -35,6 +35,9 @@ struct Hello {
 
   maxFdsPerMessage @5 :UInt32;
   # How many descriptors the sender takes with a message.
+
+  protocol @6 :Text;
+  # What the messages mean. Both sides must have the same.
 }
 
 struct Refusal {

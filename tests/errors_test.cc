@@ -67,7 +67,7 @@ std::regex Pattern(const std::string& text) {
   std::string pattern;
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '{') {
-      pattern += ".+";
+      pattern += ".*";
       i = text.find('}', i);
     } else if (std::isalnum(static_cast<unsigned char>(text[i])) != 0 || text[i] == ' ') {
       pattern += text[i];
@@ -331,6 +331,18 @@ absl::Status PortServed() {
   return Listen((*listener)->address()).status();
 }
 
+absl::Status OtherProtocol() {
+  const UniqueAddress address("shm");
+  const auto listener = Listen(address.text());
+  ChannelOptions options;
+  options.protocol = "ticks/2";
+  absl::Status heard;
+  std::thread client([&] { heard = Connect(address.text(), options).status(); });
+  EXPECT_TRUE(absl::IsDeadlineExceeded((*listener)->Accept(absl::Milliseconds(200)).status()));
+  client.join();
+  return heard;
+}
+
 absl::Status Served() {
   const UniqueAddress address("shm");
   const auto listener = Listen(address.text());
@@ -385,8 +397,8 @@ const std::map<std::string, Producer>& Producers() {
         {"foreign-program", [] { return StrangeServer().Answer("hello", 5); }},
         {"not-a-socket", NotASocket}, {"nothing-to-wait-for", [] { return WaitAny({}).status(); }},
         {"ended", AfterEnd}, {"forked", Forked}, {"other-version", OtherVersion},
-        {"other-user", OtherUser}, {"served", Served}, {"port-served", PortServed},
-        {"corrupt-peer", CorruptPeer},
+        {"other-protocol", OtherProtocol}, {"other-user", OtherUser}, {"served", Served},
+        {"port-served", PortServed}, {"corrupt-peer", CorruptPeer},
         {"no-notice-in-a-stream", [] { return ChannelAndSocket().channel->Notify(); }},
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
         // A sanitizer has the whole address space.

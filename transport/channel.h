@@ -72,6 +72,15 @@ class Channel {
   // more; receiving goes on.
   virtual void End() = 0;
 
+  // Drops the connection at once, as a process that dies does: what is pending is lost. Any thread.
+  virtual void HangUp() = 0;
+
+  // Whether the peer is gone or has destroyed its channel, or HangUp() was called. What the peer
+  // published before can still be received. Known once the doorbell was drained, or waited for;
+  // over a socket, once it was read or written, and a peer that is gone may look like one that
+  // ended.
+  virtual bool hung_up() const = 0;
+
   // ---- the receiving thread ----
 
   // The next message. kDeadlineExceeded when none came before `timeout`, kCancelled when the peer

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
@@ -81,6 +82,7 @@ absl::Status SendHello(int fd, Outbox& own, const ChannelOptions& options) {
   hello.setSlabBytes(own.shape().slab_bytes);
   hello.setPeerSlabsBytes(options.max_peer_slabs_bytes);
   hello.setMaxFdsPerMessage(options.max_fds_per_message);
+  hello.setProtocol(options.protocol);
   const std::array<int, kRegions> fds = {own.control_region().fd(), own.slab_region().fd()};
   absl::Status sent = SendGreeting(fd, message, fds);
   own.slab_region().ReleaseFd();
@@ -142,7 +144,8 @@ absl::Status CheckUid(const Peer& peer, uid_t allowed, const ChannelOptions& opt
 }
 
 // Reads a greeting; Cap'n Proto throws on what is malformed, which ReadGreeting() catches.
-absl::StatusOr<Hello> ParseGreeting(Packet& packet, const Peer& peer) {
+absl::StatusOr<Hello> ParseGreeting(Packet& packet, const Peer& peer,
+                                    const ChannelOptions& options) {
   std::vector<uint64_t> words((packet.bytes.size() + 7) / 8);
   std::memcpy(words.data(), packet.bytes.data(), packet.bytes.size());
   capnp::FlatArrayMessageReader message(
@@ -170,6 +173,12 @@ absl::StatusOr<Hello> ParseGreeting(Packet& packet, const Peer& peer) {
                                             kRegions, " belong there"));
   }
   const auto hello = greeting.getHello();
+  if (const std::string protocol = hello.getProtocol().cStr(); protocol != options.protocol) {
+    const std::string theirs = protocol.substr(0, ChannelOptions::kMaxProtocolBytes);
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the peer at ", peer.Describe(), " speaks \"", absl::CHexEscape(theirs), "\", this side \"",
+        options.protocol, "\"; check the address, or ChannelOptions::protocol on both sides"));
+  }
   return Hello{.epoch = hello.getEpoch(),
                .shape = {.slots = hello.getSlots(),
                          .receipts = hello.getReceipts(),
@@ -181,9 +190,11 @@ absl::StatusOr<Hello> ParseGreeting(Packet& packet, const Peer& peer) {
                .slab = std::move(packet.fds[1])};
 }
 
-absl::StatusOr<Hello> ReadGreeting(Packet& packet, const Peer& peer) {
+absl::StatusOr<Hello> ReadGreeting(Packet& packet, const Peer& peer,
+                                   const ChannelOptions& options) {
   absl::StatusOr<Hello> hello = Foreign(peer);
-  const auto exception = kj::runCatchingExceptions([&] { hello = ParseGreeting(packet, peer); });
+  const auto exception =
+      kj::runCatchingExceptions([&] { hello = ParseGreeting(packet, peer, options); });
   if (exception != nullptr) {
     return Foreign(peer);
   }
@@ -270,7 +281,7 @@ absl::StatusOr<std::unique_ptr<Channel>> ClientHandshake::Finish() {
   if (!greeted.ok() || !*greeted) {
     return greeted.ok() ? absl::StatusOr<std::unique_ptr<Channel>>(nullptr) : greeted.status();
   }
-  absl::StatusOr<Hello> hello = ReadGreeting((*greeted)->packet, (*greeted)->peer);
+  absl::StatusOr<Hello> hello = ReadGreeting((*greeted)->packet, (*greeted)->peer, options_);
   if (!hello.ok()) {
     return hello.status();
   }
@@ -296,7 +307,7 @@ absl::StatusOr<std::unique_ptr<Channel>> ServerHandshake::Answer() {
   if (!greeted.ok() || !*greeted) {
     return greeted.ok() ? absl::StatusOr<std::unique_ptr<Channel>>(nullptr) : greeted.status();
   }
-  absl::StatusOr<Hello> hello = ReadGreeting((*greeted)->packet, (*greeted)->peer);
+  absl::StatusOr<Hello> hello = ReadGreeting((*greeted)->packet, (*greeted)->peer, options_);
   if (!hello.ok()) {
     return hello.status();
   }

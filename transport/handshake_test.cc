@@ -52,6 +52,7 @@ struct Terms {
   uint32_t version = kProtocolVersion;
   uint64_t epoch = kEpoch;
   OutboxShape shape = kSmallShape;
+  std::string protocol = "";
 };
 
 absl::Status SendMessage(const UniqueFd& socket, capnp::MessageBuilder& message,
@@ -71,6 +72,7 @@ absl::Status SendHello(const UniqueFd& socket, const Terms& terms, std::span<con
   hello.setSlots(terms.shape.slots);
   hello.setReceipts(terms.shape.receipts);
   hello.setSlabBytes(terms.shape.slab_bytes);
+  hello.setProtocol(terms.protocol);
   return SendMessage(socket, message, fds);
 }
 
@@ -347,6 +349,18 @@ TEST_F(HandshakeTest, TellsAForeignServerNothingMore) {
   absl::StatusOr<ClientHandshake> client = BeginClient();
   ASSERT_THAT(SendText(server_socket_, "220 mail ready"), Succeeds());
   EXPECT_THAT(client->Finish(), Fails(kInvalidArgument, "check the address"));
+}
+
+TEST_F(HandshakeTest, RefusesAClientThatSpeaksSomethingElse) {
+  const absl::Status refused = ServersAnswerTo({.protocol = "ticks\n"}, Regions());
+  EXPECT_THAT(refused, Fails(kFailedPrecondition, "speaks \"ticks\\n\", this side \"\""));
+  EXPECT_NE(ReceivedRefusal(client_socket_).find("speaks"), std::string::npos);
+}
+
+TEST_F(HandshakeTest, RefusesAServerThatSpeaksSomethingElse) {
+  absl::StatusOr<ClientHandshake> client = BeginClient();
+  ASSERT_THAT(SendHello(server_socket_, {.protocol = "ticks"}, Regions()), Succeeds());
+  EXPECT_THAT(client->Finish(), Fails(kFailedPrecondition, "speaks \"ticks\", this side \"\""));
 }
 
 TEST_F(HandshakeTest, RefusesAServerOfAnotherVersion) {

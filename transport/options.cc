@@ -45,6 +45,7 @@ absl::Status Validate(const ChannelOptions& options) {
            Range{"max_peer_slabs_bytes", options.max_peer_slabs_bytes, O::kMinSlabBytes,
                  O::kMaxSlabsBytes},
            Range{"max_message_words", options.max_message_words, 1, O::kMaxMessageWords},
+           Range{"protocol.size()", options.protocol.size(), 0, O::kMaxProtocolBytes},
            Range{"max_fds_per_message", options.max_fds_per_message, 0, O::kMaxFdsPerMessage},
        }) {
     if (range.value < range.lowest || range.value > range.highest) {

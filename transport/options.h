@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -42,6 +43,7 @@ struct ChannelOptions {
   static constexpr size_t kMaxSlabBytes = size_t{16} << 30;
   static constexpr uint64_t kMaxSlabsBytes = uint64_t{1} << 40;
   static constexpr uint64_t kMaxMessageWords = uint64_t{1} << 29;
+  static constexpr size_t kMaxProtocolBytes = 255;
   static constexpr uint32_t kMaxFdsPerMessage = 253;  // as many as the kernel takes at a time
 
   // Slots of 256 bytes in the ring: how many small messages may wait to be read. A power of two.
@@ -85,6 +87,11 @@ struct ChannelOptions {
   // User ids that the peer may have besides this process's own. A server with some lets all users
   // connect to the file of `shm:/path`, and looks at who they are before anything else.
   std::vector<uid_t> allowed_uids = {};
+
+  // What the messages mean, by a name that both programs know, such as "ticks/2": two ends connect
+  // only if theirs is the same. RPC and byte streams have names of their own, so a program that has
+  // the wrong address learns of it at once. At most kMaxProtocolBytes; not used over sockets.
+  std::string protocol = "";
 
   // The largest message that is sent or accepted, in words of 8 bytes.
   uint64_t max_message_words = kMaxMessageWords;

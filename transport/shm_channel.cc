@@ -233,6 +233,12 @@ void ShmChannel::End() {
   TryFlush().IgnoreError();
 }
 
+void ShmChannel::HangUp() {
+  if (!link_->forked()) {
+    link_->doorbell.HangUp();
+  }
+}
+
 absl::StatusOr<std::optional<IncomingMessage>> ShmChannel::TryReceive() {
   if (link_->forked()) {
     return Forked();

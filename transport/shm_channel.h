@@ -33,6 +33,8 @@ class ShmChannel final : public Channel {
   uint64_t pending_bytes() const override { return pending_bytes_; }
   size_t pending_messages() const override { return pending_.size(); }
   void End() override;
+  void HangUp() override;
+  bool hung_up() const override { return link_->doorbell.hung_up(); }
 
   absl::StatusOr<IncomingMessage> Receive(absl::Duration timeout) override;
   absl::StatusOr<std::optional<IncomingMessage>> TryReceive() override;

@@ -296,6 +296,7 @@ absl::Status SocketChannel::SendFailed(int error) {
   was_reset_.store(is_gone && error != EPIPE, std::memory_order_relaxed);
   send_error_ =
       is_gone ? PeerGone(peer_) : SystemError(error, absl::StrCat("sending to ", peer_.Describe()));
+  hung_up_.store(true, std::memory_order_relaxed);
   pending_.clear();
   pending_bytes_ = 0;
   return send_error_;
@@ -318,6 +319,13 @@ absl::Status SocketChannel::Flush(absl::Duration duration) {
 void SocketChannel::End() {
   ending_ = true;
   TryFlush().IgnoreError();
+}
+
+void SocketChannel::HangUp() {
+  if (!fork_mark_.forked()) {
+    shutdown(socket_.get(), SHUT_RDWR);
+    hung_up_.store(true, std::memory_order_relaxed);
+  }
 }
 
 absl::StatusOr<std::optional<IncomingMessage>> SocketChannel::TryReceive() {
@@ -368,7 +376,7 @@ absl::StatusOr<IncomingBody*> SocketChannel::Take() {
     const absl::StatusOr<IncomingBody*> body = TakeBuffered();
     if (!body.ok()) {
       receive_error_ = body.status();
-      shutdown(socket_.get(), SHUT_RDWR);
+      HangUp();
       break;
     }
     if (*body != nullptr) {
@@ -377,6 +385,9 @@ absl::StatusOr<IncomingBody*> SocketChannel::Take() {
     const absl::StatusOr<bool> filled = Fill();
     if (!filled.ok()) {
       receive_error_ = filled.status();
+      if (!ended_) {
+        hung_up_.store(true, std::memory_order_relaxed);
+      }
     } else if (!*filled) {
       return nullptr;
     }

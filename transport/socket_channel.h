@@ -53,6 +53,8 @@ class SocketChannel final : public Channel {
   uint64_t pending_bytes() const override { return pending_bytes_; }
   size_t pending_messages() const override { return pending_.size(); }
   void End() override;
+  void HangUp() override;
+  bool hung_up() const override { return hung_up_.load(std::memory_order_relaxed); }
 
   absl::StatusOr<IncomingMessage> Receive(absl::Duration timeout) override;
   absl::StatusOr<std::optional<IncomingMessage>> TryReceive() override;
@@ -128,6 +130,9 @@ class SocketChannel final : public Channel {
   bool end_sent_ = false;
   std::atomic<bool> was_reset_ = false;  // the kernel says so once, and the receiver would take it
                                          // for an end; relaxed: it orders nothing
+
+  // Any thread's; relaxed: it orders nothing.
+  std::atomic<bool> hung_up_ = false;
 
   // The receiving thread's.
   ReaderCounters read_{};
