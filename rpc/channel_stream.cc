@@ -124,7 +124,8 @@ kj::Promise<kj::AsyncCapabilityStream::ReadResult> ChannelStream::tryReadWithFds
                      .fds = kj::arrayPtr(fdBuffer, maxFds),
                      .result = {0, 0}};
   return kj::evalNow([&]() -> kj::Promise<ReadResult> {
-    if (!poller.mustYield() && fill(buffers)) {
+    // What has come out of the ring already needs no look at it, so nobody would wake the reader.
+    if ((incoming != nullptr || !poller.mustYield()) && fill(buffers)) {
       return buffers.result;
     }
     return kj::newAdaptedPromise<ReadResult, Reading>(*this, buffers);

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string>
 
 #include "capnp/rpc-twoparty.h"
@@ -103,6 +104,31 @@ TEST_P(ChannelStreamTest, AWriteWaitsForAReaderThatDoesNotRead) {
   const auto sent = bytesOf(32 << 20);
   auto writing = left->write(sent.begin(), sent.size());
   EXPECT_FALSE(writing.poll(io.waitScope));
+}
+
+TEST_P(ChannelStreamTest, IsReadByteByByteWhereverThePollerWantsItsTurn) {
+  // Each message is read in two halves, and no ring is looked at between them.
+  for (const size_t writes: {127, 128, 129, 1000}) {
+    connect();
+    auto writing = kj::Promise<void>(kj::READY_NOW);
+    for (size_t i = 0; i < writes; ++i) {
+      writing = writing.then([this]() { return left->write("ab", 2); });
+    }
+    writing = writing.eagerlyEvaluate(nullptr);
+    writing.poll(io.waitScope);
+    std::string received;
+    kj::Function<kj::Promise<void>()> readOn = [&]() -> kj::Promise<void> {
+      auto byte = kj::heap<char>();
+      auto reading = right->tryRead(byte.get(), 1, 1);
+      return reading.then([&, byte = kj::mv(byte)](size_t) -> kj::Promise<void> {
+        received += *byte;
+        return received.size() < 2 * writes ? readOn() : kj::READY_NOW;
+      });
+    };
+    readOn().wait(io.waitScope);
+    writing.wait(io.waitScope);
+    EXPECT_EQ(std::count(received.begin(), received.end(), 'b'), writes);
+  }
 }
 
 TEST_P(ChannelStreamTest, ADroppedReadWritesNothingAndLosesNothing) {

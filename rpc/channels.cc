@@ -108,6 +108,10 @@ void validate(const ChannelOptions& options) {
 
 }  // namespace
 
+void requireShmAddress(kj::StringPtr address) {
+  shmAddress(address);
+}
+
 kj::Own<Channel> toOwn(std::unique_ptr<Channel> channel) {
   Channel* pointer = channel.get();
   return kj::Own<Channel>(pointer, kj::NullDisposer::instance).attach(kj::mv(channel));

@@ -14,6 +14,9 @@ kj::Promise<kj::Own<Channel>> connectChannel(kj::UnixEventPort& port, kj::String
                                              const ChannelOptions& options);
 // Like Connect() of the transport, with its errors as exceptions.
 
+void requireShmAddress(kj::StringPtr address);
+// Throws when `address` does not lead to shared memory, and says why.
+
 kj::Own<Channel> toOwn(std::unique_ptr<Channel> channel);
 
 class ChannelReceiver {

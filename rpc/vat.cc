@@ -12,6 +12,9 @@ bool isShmAddress(kj::StringPtr address) {
 
 ChannelOptions forRpc(ChannelOptions options) {
   options.when_full = WhenFull::kSpill;
+  if (options.protocol.empty()) {
+    options.protocol = "capnp-rpc";
+  }
   return options;
 }
 
