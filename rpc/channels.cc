@@ -71,6 +71,10 @@ kj::Promise<kj::Own<Channel>> finish(kj::UnixEventPort& port, Handshake handshak
   return promise.attach(kj::mv(greeting)).exclusiveJoin(kj::mv(tooLate));
 }
 
+std::string noAnswerFrom(const Address& address) {
+  return absl::StrCat("the server at ", address.text(), " did not answer");
+}
+
 class Dialling {
   // A client that waits for its server to be there.
 
@@ -87,8 +91,7 @@ public:
     if (!handshake.ok() && absl::IsUnavailable(handshake.status()) && timer.now() < giveUp) {
       return timer.afterDelay(toKj(RetryDelay(++attempts))).then([this]() { return dial(); });
     }
-    return finish(port, unwrap(kj::mv(handshake)), options.connect_timeout,
-                  absl::StrCat("the server at ", address.text(), " did not answer"));
+    return finish(port, unwrap(kj::mv(handshake)), options.connect_timeout, noAnswerFrom(address));
   }
 
 private:
@@ -107,6 +110,23 @@ void validate(const ChannelOptions& options) {
 }
 
 }  // namespace
+
+kj::Promise<kj::Maybe<kj::Own<Channel>>> tryConnectChannel(kj::UnixEventPort& port,
+                                                           kj::StringPtr text,
+                                                           const ChannelOptions& options) {
+  return kj::evalNow([&]() -> kj::Promise<kj::Maybe<kj::Own<Channel>>> {
+    validate(options);
+    const Address address = shmAddress(text);
+    auto handshake = TryConnect(address, options);
+    if (absl::IsUnavailable(handshake.status())) {
+      return kj::Maybe<kj::Own<Channel>>(nullptr);
+    }
+    return finish(port, unwrap(kj::mv(handshake)), options.connect_timeout, noAnswerFrom(address))
+        .then([](kj::Own<Channel> channel) -> kj::Maybe<kj::Own<Channel>> {
+          return kj::mv(channel);
+        });
+  });
+}
 
 void requireShmAddress(kj::StringPtr address) {
   shmAddress(address);

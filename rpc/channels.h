@@ -14,6 +14,11 @@ kj::Promise<kj::Own<Channel>> connectChannel(kj::UnixEventPort& port, kj::String
                                              const ChannelOptions& options);
 // Like Connect() of the transport, with its errors as exceptions.
 
+kj::Promise<kj::Maybe<kj::Own<Channel>>> tryConnectChannel(kj::UnixEventPort& port,
+                                                           kj::StringPtr address,
+                                                           const ChannelOptions& options);
+// The same, but nothing at once when nobody listens there.
+
 void requireShmAddress(kj::StringPtr address);
 // Throws when `address` does not lead to shared memory, and says why.
 

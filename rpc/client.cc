@@ -2,8 +2,12 @@
 
 #include "capnp/rpc.h"
 #include "kj/debug.h"
+#include "kj/refcount.h"
+#include "kj/timer.h"
 #include "shoal/rpc/channels.h"
 #include "shoal/rpc/context.h"
+#include "shoal/rpc/reconnecting.h"
+#include "shoal/rpc/upgrade.h"
 #include "shoal/rpc/vat.h"
 
 namespace shoal {
@@ -46,17 +50,146 @@ private:
   capnp::RpcSystem<VatId> rpcSystem;
 };
 
+struct Connected {
+  Vat vat;
+  kj::String address;  // where the server was found
+};
+
+class Connector {
+  // Makes connections to one address.
+
+public:
+  Connector(RpcContext& context, kj::StringPtr address, uint defaultPort,
+            capnp::ReaderOptions readerOptions, RpcClientOptions optionsParam)
+      : context(context),
+        address(kj::heapString(address)),
+        defaultPort(defaultPort),
+        readerOptions(readerOptions),
+        options(kj::mv(optionsParam)) {
+    options.channel = forRpc(kj::mv(options.channel));
+  }
+
+  kj::Promise<Connected> connect() {
+    if (isShmAddress(address)) {
+      return connectChannel(context.getPort(), address, options.channel)
+          .then(
+              [this](kj::Own<Channel> channel) { return newConnected(kj::mv(channel), address); });
+    }
+    return context.getIoProvider()
+        .getNetwork()
+        .parseAddress(address, defaultPort)
+        .then([this](kj::Own<kj::NetworkAddress> parsed) {
+          auto offers = options.upgrade ? sharedMemoryOffers(parsed->toString()) : nullptr;
+          return upgrade(kj::mv(offers), 0, kj::mv(parsed));
+        });
+  }
+
+private:
+  kj::Promise<Connected> upgrade(kj::Array<kj::String> offers, size_t next,
+                                 kj::Own<kj::NetworkAddress> parsed) {
+    if (next == offers.size()) {
+      return connectStream(kj::mv(parsed));
+    }
+    auto trying =
+        tryConnectChannel(context.getPort(), offers[next], options.channel)
+            .catch_([&offer = offers[next]](kj::Exception&& exception) {
+              KJ_LOG(INFO, "shared memory that is offered cannot be used", offer, exception);
+              return kj::Maybe<kj::Own<Channel>>(nullptr);
+            });
+    return trying.then([this, offers = kj::mv(offers), next, parsed = kj::mv(parsed)](
+                           kj::Maybe<kj::Own<Channel>> found) mutable -> kj::Promise<Connected> {
+      KJ_IF_MAYBE (channel, found) {
+        return newConnected(kj::mv(*channel), offers[next]);
+      }
+      return upgrade(kj::mv(offers), next + 1, kj::mv(parsed));
+    });
+  }
+
+  kj::Promise<Connected> connectStream(kj::Own<kj::NetworkAddress> parsed) {
+    auto connecting = parsed->connect().catch_(
+        [](kj::Exception&& exception) -> kj::Promise<kj::Own<kj::AsyncIoStream>> {
+          // Whatever the kernel calls it, as that a socket's file is missing.
+          exception.setType(kj::Exception::Type::DISCONNECTED);
+          return kj::mv(exception);
+        });
+    return connecting.then(
+        [this, parsed = kj::mv(parsed)](kj::Own<kj::AsyncIoStream> stream) mutable {
+          return Connected{newVat(kj::mv(stream), Side::CLIENT, readerOptions), parsed->toString()};
+        });
+  }
+
+  Connected newConnected(kj::Own<Channel> channel, kj::StringPtr at) {
+    return {newVat(context, kj::mv(channel), Side::CLIENT, readerOptions), kj::heapString(at)};
+  }
+
+  RpcContext& context;
+  const kj::String address;
+  const uint defaultPort;
+  const capnp::ReaderOptions readerOptions;
+  RpcClientOptions options;
+};
+
 }  // namespace
 
 struct RpcClient::Impl {
-  Impl(kj::Own<RpcContext> contextParam, kj::Promise<Vat> connecting)
-      : context(kj::mv(contextParam)),
-        setup(canceler
-                  .wrap(connecting.then(
-                      [this](Vat vat) { session = kj::heap<Session>(kj::mv(vat)); }))
-                  .fork()) {}
+  using Connect = kj::Function<kj::Promise<Connected>()>;
 
-  ~Impl() noexcept(false) { canceler.cancel(KJ_EXCEPTION(DISCONNECTED, "the RpcClient is gone")); }
+  Impl(kj::Own<RpcContext> contextParam, Connect connectParam, const RpcClientOptions& options)
+      : context(kj::mv(contextParam)),
+        connect(kj::mv(connectParam)),
+        delay(options.reconnectDelay),
+        firstDelay(options.reconnectDelay),
+        maxDelay(options.maxReconnectDelay),
+        setup(open()) {
+    if (options.reconnect) {
+      reconnecting = newReconnecting(getSessionsMain(), [self = kj::addRef(*self)]() {
+        KJ_IF_MAYBE (impl, self->impl) {
+          impl->reopen();
+          return impl->getSessionsMain();
+        }
+        return capnp::Capability::Client(kj::Promise<capnp::Capability::Client>(clientIsGone()));
+      });
+    }
+  }
+
+  ~Impl() noexcept(false) {
+    self->impl = nullptr;
+    canceler.cancel(clientIsGone());
+  }
+
+  static kj::Exception clientIsGone() {
+    return KJ_EXCEPTION(DISCONNECTED, "the RpcClient is gone");
+  }
+
+  capnp::Capability::Client getMain() {
+    KJ_IF_MAYBE (main, reconnecting) {
+      return *main;
+    }
+    return getSessionsMain();
+  }
+
+  capnp::Capability::Client getSessionsMain() {
+    return whenConnected([](Session& connected) { return connected.getMain(); });
+  }
+
+  kj::ForkedPromise<void> open() {
+    return canceler
+        .wrap(connect().then([this](Connected connected) {
+          KJ_LOG(INFO, "connected", connected.address);
+          address = kj::mv(connected.address);
+          session = kj::heap<Session>(kj::mv(connected.vat));
+          delay = firstDelay;
+        }))
+        .fork();
+  }
+
+  void reopen() {
+    session = nullptr;
+    auto& timer = context->getIoProvider().getTimer();
+    setup =
+        canceler.wrap(timer.afterDelay(delay)).then([this]() { return open().addBranch(); }).fork();
+    delay = kj::min(2 * delay, maxDelay);
+  }
 
   template <typename Get>
   capnp::Capability::Client whenConnected(Get get) {
@@ -68,68 +201,67 @@ struct RpcClient::Impl {
   }
 
   kj::Own<RpcContext> context;
+  Connect connect;
   kj::Canceler canceler;
   // Of what refers to this object: a capability that was asked for may outlive it.
 
+  kj::Duration delay;  // before the next attempt
+  const kj::Duration firstDelay;
+  const kj::Duration maxDelay;
+
+  kj::String address;
   kj::Maybe<kj::Own<Session>> session;
   kj::ForkedPromise<void> setup;
+
+  struct Self final: public kj::Refcounted {
+    // For a capability that may outlive this object.
+    explicit Self(Impl& impl): impl(impl) {}
+    kj::Maybe<Impl&> impl;
+  };
+  kj::Own<Self> self = kj::refcounted<Self>(*this);
+  kj::Maybe<capnp::Capability::Client> reconnecting;
 };
 
-namespace {
-
-kj::Promise<Vat> connectStream(kj::Promise<kj::Own<kj::AsyncIoStream>> connecting,
-                               capnp::ReaderOptions readerOpts) {
-  return connecting.then([readerOpts](kj::Own<kj::AsyncIoStream> stream) {
-    return newVat(kj::mv(stream), Side::CLIENT, readerOpts);
-  });
-}
-
-kj::Promise<Vat> connect(RpcContext& context, kj::StringPtr address, uint defaultPort,
-                         capnp::ReaderOptions readerOpts, const ChannelOptions& channelOpts) {
-  if (isShmAddress(address)) {
-    return connectChannel(context.getPort(), address, forRpc(channelOpts))
-        .then([&context, readerOpts](kj::Own<Channel> channel) {
-          return newVat(context, kj::mv(channel), Side::CLIENT, readerOpts);
-        });
-  }
-  auto connecting = context.getIoProvider()
-                        .getNetwork()
-                        .parseAddress(address, defaultPort)
-                        .then([](kj::Own<kj::NetworkAddress> parsed) {
-                          auto promise = parsed->connect();
-                          return promise.attach(kj::mv(parsed));
-                        });
-  return connectStream(kj::mv(connecting), readerOpts);
-}
-
-}  // namespace
-
 RpcClient::RpcClient(kj::StringPtr serverAddress, uint defaultPort, capnp::ReaderOptions readerOpts,
-                     ChannelOptions channelOpts) {
+                     RpcClientOptions options) {
   auto context = RpcContext::getThreadLocal();
-  auto connecting = connect(*context, serverAddress, defaultPort, readerOpts, channelOpts);
-  impl = kj::heap<Impl>(kj::mv(context), kj::mv(connecting));
+  auto connector = kj::heap<Connector>(*context, serverAddress, defaultPort, readerOpts, options);
+  impl = kj::heap<Impl>(
+      kj::mv(context), [connector = kj::mv(connector)]() mutable { return connector->connect(); },
+      options);
 }
 
 RpcClient::RpcClient(const struct sockaddr* serverAddress, uint addrSize,
                      capnp::ReaderOptions readerOpts) {
   auto context = RpcContext::getThreadLocal();
   auto address = context->getIoProvider().getNetwork().getSockaddr(serverAddress, addrSize);
-  auto connecting = address->connect();
-  impl = kj::heap<Impl>(kj::mv(context),
-                        connectStream(connecting.attach(kj::mv(address)), readerOpts));
+  impl = kj::heap<Impl>(
+      kj::mv(context),
+      [address = kj::mv(address), readerOpts]() mutable {
+        return address->connect().then([&address, readerOpts](kj::Own<kj::AsyncIoStream> stream) {
+          return Connected{newVat(kj::mv(stream), Side::CLIENT, readerOpts), address->toString()};
+        });
+      },
+      RpcClientOptions());
 }
 
 RpcClient::RpcClient(int socketFd, capnp::ReaderOptions readerOpts) {
   auto context = RpcContext::getThreadLocal();
   auto stream = context->getLowLevelIoProvider().wrapSocketFd(socketFd);
-  impl = kj::heap<Impl>(kj::mv(context), newVat(kj::mv(stream), Side::CLIENT, readerOpts));
+  auto connected =
+      Connected{newVat(kj::mv(stream), Side::CLIENT, readerOpts), kj::str("socket ", socketFd)};
+  impl = kj::heap<Impl>(
+      kj::mv(context),
+      [connected = kj::mv(connected)]() mutable -> kj::Promise<Connected> {
+        return kj::mv(connected);
+      },
+      RpcClientOptions());
 }
 
 RpcClient::~RpcClient() noexcept(false) {}
 
 capnp::Capability::Client RpcClient::getMain() {
-  return impl->whenConnected([](Session& session) { return session.getMain(); });
+  return impl->getMain();
 }
 
 capnp::Capability::Client RpcClient::getNamed(kj::StringPtr name) {
@@ -139,6 +271,11 @@ capnp::Capability::Client RpcClient::getNamed(kj::StringPtr name) {
 
 capnp::Capability::Client RpcClient::importCap(kj::StringPtr name) {
   return getNamed(name);
+}
+
+kj::Promise<kj::String> RpcClient::getServerAddress() {
+  return impl->canceler.wrap(
+      impl->setup.addBranch().then([this]() { return kj::heapString(impl->address); }));
 }
 
 kj::WaitScope& RpcClient::getWaitScope() {

@@ -5,7 +5,7 @@
 #include "capnp/message.h"
 #include "kj/async-io.h"
 #include "kj/memory.h"
-#include "shoal/transport/options.h"
+#include "shoal/rpc/options.h"
 
 struct sockaddr;
 
@@ -26,18 +26,19 @@ class RpcClient {
 public:
   explicit RpcClient(kj::StringPtr serverAddress, uint defaultPort = 0,
                      capnp::ReaderOptions readerOpts = capnp::ReaderOptions(),
-                     ChannelOptions channelOpts = ChannelOptions());
+                     RpcClientOptions options = RpcClientOptions());
   // Connects in the background; if that fails, the calls made through getMain() fail, and say why.
   //
   // `serverAddress` is one of
   //   shm:NAME, shm:NAME@USER, shm:/path   shared memory; waits for a server that is not there yet,
-  //   until
-  //                                        ChannelOptions::connect_timeout
-  //   unix:/path, HOST:PORT, ...           whatever kj::Network knows, in Cap'n Proto's standard
-  //   format
+  //                                        until ChannelOptions::connect_timeout
+  //   unix:/path                           a Unix socket, in Cap'n Proto's standard format
+  //   HOST:PORT                            TCP, in the same format, or the shared memory that the
+  //                                        server offers there, see RpcClientOptions
+  //   ...                                  what else kj::Network knows
   //
   // `defaultPort` is used when a TCP address has none. `readerOpts` bound each incoming message.
-  // `channelOpts` are for shared memory; their `when_full` and `reader` are not used.
+  // `options` may be ChannelOptions alone.
 
   RpcClient(const struct sockaddr* serverAddress, uint addrSize,
             capnp::ReaderOptions readerOpts = capnp::ReaderOptions());
@@ -62,6 +63,10 @@ public:
   capnp::Capability::Client importCap(kj::StringPtr name)
       CAPNP_DEPRECATED("Let the server's main interface give what it has by name.");
   // What the server has exported under `name`; for programs written for EzRpcClient.
+
+  kj::Promise<kj::String> getServerAddress();
+  // Where the server was found, once the connection is there: `shm:...` if it goes through shared
+  // memory, also when the address given was one of TCP. Rejects if there is no connection.
 
   kj::WaitScope& getWaitScope();
   kj::AsyncIoProvider& getIoProvider();

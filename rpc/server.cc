@@ -1,53 +1,80 @@
 #include "shoal/rpc/server.h"
 
+#include <fcntl.h>
+#include <sys/socket.h>
+
 #include <map>
 
-#include "capnp/rpc.h"
 #include "kj/debug.h"
 #include "shoal/rpc/channels.h"
 #include "shoal/rpc/context.h"
+#include "shoal/rpc/sessions.h"
+#include "shoal/rpc/upgrade.h"
 #include "shoal/rpc/vat.h"
+#include "shoal/rpc/workers.h"
 
 namespace shoal {
+namespace {
 
-using capnp::rpc::twoparty::Side;
-using capnp::rpc::twoparty::VatId;
+kj::AutoCloseFd copyOf(int fd) {
+  int copy;
+  KJ_SYSCALL(copy = fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  return kj::AutoCloseFd(copy);
+}
 
-struct RpcServer::Impl final: private capnp::SturdyRefRestorer<capnp::AnyPointer>,
-                              private kj::TaskSet::ErrorHandler {
-  // The restorer gives the main interface to who names nothing, which is what bootstrapping is, and
-  // an exported capability to who names it.
+}  // namespace
 
-  Impl(kj::Maybe<capnp::Capability::Client> mainInterface, capnp::ReaderOptions readerOpts)
+struct RpcServer::Impl final: private kj::TaskSet::ErrorHandler {
+  using MaybeCapability = kj::Maybe<capnp::Capability::Client>;
+
+  Impl(MaybeCapability mainInterface, capnp::ReaderOptions readerOptions)
+      : Impl(kj::mv(mainInterface), nullptr, readerOptions) {}
+
+  Impl(MaybeCapability mainInterface, BootstrapFactory factoryParam,
+       capnp::ReaderOptions readerOptions, uint threads = 0)
       : mainInterface(kj::mv(mainInterface)),
-        readerOpts(readerOpts),
+        factory(kj::mv(factoryParam)),
         context(RpcContext::getThreadLocal()),
+        sessions(*context, readerOptions,
+                 [this](const Peer& client, capnp::AnyPointer::Reader objectId) {
+                   return restore(client, objectId);
+                 }),
         tasks(*this) {
+    KJ_REQUIRE(threads == 0 || factory != nullptr,
+               "a capability belongs to one thread: give a server with threads of its own a "
+               "BootstrapFactory, which makes one in each",
+               threads);
+    if (threads > 0) {
+      workers = kj::heap<Workers>(threads, readerOptions, factory);
+    }
     auto paf = kj::newPromiseAndFulfiller<uint>();
     port = paf.promise.fork();
     portFulfiller = kj::mv(paf.fulfiller);
   }
 
-  void listen(kj::StringPtr address, uint defaultPort, const ChannelOptions& channelOpts) {
+  void listen(kj::StringPtr bindAddress, uint defaultPort, RpcServerOptions options) {
+    address = kj::heapString(bindAddress);
+    options.channel = forRpc(kj::mv(options.channel));
     if (isShmAddress(address)) {
-      auto receiver = kj::heap<ChannelReceiver>(context->getPort(), address, forRpc(channelOpts));
+      listenToChannels(address, options.channel);
       portFulfiller->fulfill(0);
-      auto listening = receiver->listen([this](kj::Own<Channel> channel) {
-        serve(newVat(*context, kj::mv(channel), Side::SERVER, readerOpts));
-      });
-      tasks.add(listening.attach(kj::mv(receiver)));
       return;
     }
-    tasks.add(
-        context->getIoProvider()
-            .getNetwork()
-            .parseAddress(address, defaultPort)
-            .then([this](kj::Own<kj::NetworkAddress> parsed) { return listen(parsed->listen()); }));
+    tasks.add(context->getIoProvider()
+                  .getNetwork()
+                  .parseAddress(address, defaultPort)
+                  .then([this, options = kj::mv(options)](kj::Own<kj::NetworkAddress> parsed) {
+                    auto receiver = parsed->listen();
+                    if (options.upgrade) {
+                      offerSharedMemory(*receiver, options.channel);
+                    }
+                    return listen(kj::mv(receiver));
+                  }));
   }
 
   void listen(struct sockaddr* bindAddress, uint addrSize) {
-    auto address = context->getIoProvider().getNetwork().getSockaddr(bindAddress, addrSize);
-    tasks.add(listen(address->listen()));
+    auto resolved = context->getIoProvider().getNetwork().getSockaddr(bindAddress, addrSize);
+    tasks.add(listen(resolved->listen()));
   }
 
   void listen(int socketFd, uint itsPort) {
@@ -65,29 +92,59 @@ struct RpcServer::Impl final: private capnp::SturdyRefRestorer<capnp::AnyPointer
 
   kj::Promise<void> acceptFrom(kj::ConnectionReceiver& receiver) {
     return receiver.accept().then([this, &receiver](kj::Own<kj::AsyncIoStream> stream) {
-      serve(newVat(kj::mv(stream), Side::SERVER, readerOpts));
+      serve(kj::mv(stream));
       return acceptFrom(receiver);
     });
   }
 
-  struct Session {
-    Session(Vat vatParam, capnp::SturdyRefRestorer<capnp::AnyPointer>& restorer)
-        : vat(kj::mv(vatParam)), rpcSystem(*vat.network, restorer) {}
-
-    Vat vat;
-    capnp::RpcSystem<VatId> rpcSystem;
-  };
-
-  void serve(Vat vat) {
-    auto disconnected = kj::mv(vat.disconnected);
-    tasks.add(disconnected.attach(
-        kj::heap<Session>(Vat{kj::mv(vat.network), nullptr},
-                          static_cast<SturdyRefRestorer<capnp::AnyPointer>&>(*this))));
+  void listenToChannels(kj::StringPtr name, const ChannelOptions& options) {
+    auto receiver = kj::heap<ChannelReceiver>(context->getPort(), name, options);
+    auto listening = receiver->listen([this](kj::Own<Channel> channel) { serve(kj::mv(channel)); });
+    tasks.add(listening.attach(kj::mv(receiver)));
   }
 
-  capnp::Capability::Client restore(capnp::AnyPointer::Reader objectId) override {
+  void offerSharedMemory(kj::ConnectionReceiver& receiver, const ChannelOptions& options) {
+    struct sockaddr_storage bound = {};
+    uint length = sizeof(bound);
+    receiver.getsockname(reinterpret_cast<struct sockaddr*>(&bound), &length);
+    KJ_IF_MAYBE (offer, sharedMemoryOffer(reinterpret_cast<struct sockaddr&>(bound))) {
+      KJ_IF_MAYBE (exception,
+                   kj::runCatchingExceptions([&]() { listenToChannels(*offer, options); })) {
+        KJ_LOG(WARNING, "clients of this port get TCP alone", *exception);
+        return;
+      }
+      KJ_LOG(INFO, "clients of this port on this machine may use shared memory", *offer);
+    }
+  }
+
+  void serve(kj::Own<Channel> channel) {
+    KJ_IF_MAYBE (threads, workers) {
+      tasks.add(endedByClient((*threads)->serve(kj::mv(channel))));
+    } else {
+      tasks.add(sessions.serve(kj::mv(channel)));
+    }
+  }
+
+  void serve(kj::Own<kj::AsyncIoStream> stream) {
+    KJ_IF_MAYBE (threads, workers) {
+      auto socket = copyOf(KJ_ASSERT_NONNULL(stream->getFd()));
+      tasks.add(endedByClient((*threads)->serve(kj::mv(socket), address)));
+    } else {
+      tasks.add(sessions.serve(kj::mv(stream), address));
+    }
+  }
+
+  static kj::Promise<void> endedByClient(kj::Promise<void> serving) {
+    // One client's failure is that client's alone.
+    return serving.catch_(
+        [](kj::Exception&& exception) { KJ_LOG(INFO, "a client could not be served", exception); });
+  }
+
+  capnp::Capability::Client restore(const Peer& client, capnp::AnyPointer::Reader objectId) {
     if (objectId.isNull()) {
-      return KJ_REQUIRE_NONNULL(mainInterface, "the server has no main interface");
+      return factory != nullptr
+                 ? factory(client)
+                 : KJ_REQUIRE_NONNULL(mainInterface, "the server has no main interface");
     }
     auto name = objectId.getAs<capnp::Text>();
     auto found = exports.find(name);
@@ -111,19 +168,28 @@ struct RpcServer::Impl final: private capnp::SturdyRefRestorer<capnp::AnyPointer
     capnp::Capability::Client cap;
   };
 
-  kj::Maybe<capnp::Capability::Client> mainInterface;
-  const capnp::ReaderOptions readerOpts;
+  kj::String address;  // as the user wrote it, if he did
+  MaybeCapability mainInterface;
+  const BootstrapFactory factory;
   kj::Own<RpcContext> context;
   std::map<kj::StringPtr, Export> exports;  // keyed by the name in the value
   kj::ForkedPromise<uint> port = nullptr;
   kj::Own<kj::PromiseFulfiller<uint>> portFulfiller;
+  Sessions sessions;
+  kj::Maybe<kj::Own<Workers>> workers;
   kj::TaskSet tasks;  // listening, and every session; last, so that it is gone first
 };
 
 RpcServer::RpcServer(capnp::Capability::Client mainInterface, kj::StringPtr bindAddress,
-                     uint defaultPort, capnp::ReaderOptions readerOpts, ChannelOptions channelOpts)
-    : impl(kj::heap<Impl>(kj::mv(mainInterface), readerOpts)) {
-  impl->listen(bindAddress, defaultPort, channelOpts);
+                     uint defaultPort, capnp::ReaderOptions readerOpts, RpcServerOptions options)
+    : impl(kj::heap<Impl>(kj::mv(mainInterface), nullptr, readerOpts, options.threads)) {
+  impl->listen(bindAddress, defaultPort, kj::mv(options));
+}
+
+RpcServer::RpcServer(BootstrapFactory factory, kj::StringPtr bindAddress, uint defaultPort,
+                     capnp::ReaderOptions readerOpts, RpcServerOptions options)
+    : impl(kj::heap<Impl>(nullptr, kj::mv(factory), readerOpts, options.threads)) {
+  impl->listen(bindAddress, defaultPort, kj::mv(options));
 }
 
 RpcServer::RpcServer(capnp::Capability::Client mainInterface, struct sockaddr* bindAddress,
@@ -140,7 +206,7 @@ RpcServer::RpcServer(capnp::Capability::Client mainInterface, int socketFd, uint
 
 RpcServer::RpcServer(kj::StringPtr bindAddress, uint defaultPort, capnp::ReaderOptions readerOpts)
     : impl(kj::heap<Impl>(nullptr, readerOpts)) {
-  impl->listen(bindAddress, defaultPort, ChannelOptions());
+  impl->listen(bindAddress, defaultPort, RpcServerOptions());
 }
 
 RpcServer::RpcServer(struct sockaddr* bindAddress, uint addrSize, capnp::ReaderOptions readerOpts)
@@ -156,6 +222,8 @@ RpcServer::RpcServer(int socketFd, uint port, capnp::ReaderOptions readerOpts)
 RpcServer::~RpcServer() noexcept(false) {}
 
 void RpcServer::exportCap(kj::StringPtr name, capnp::Capability::Client cap) {
+  KJ_REQUIRE(impl->workers == nullptr, "a server with threads of its own exports nothing by name",
+             name);
   Impl::Export entry{kj::heapString(name), kj::mv(cap)};
   const kj::StringPtr key = entry.name;
   impl->exports.erase(key);

@@ -5,7 +5,8 @@
 #include "capnp/message.h"
 #include "kj/async-io.h"
 #include "kj/memory.h"
-#include "shoal/transport/options.h"
+#include "shoal/rpc/options.h"
+#include "shoal/rpc/sessions.h"
 
 struct sockaddr;
 
@@ -23,18 +24,21 @@ class RpcServer {
 public:
   explicit RpcServer(capnp::Capability::Client mainInterface, kj::StringPtr bindAddress,
                      uint defaultPort = 0, capnp::ReaderOptions readerOpts = capnp::ReaderOptions(),
-                     ChannelOptions channelOpts = ChannelOptions());
+                     RpcServerOptions options = RpcServerOptions());
   // `bindAddress` is one of
-  //   shm:NAME, shm:/path               shared memory, for clients with the user id of this
-  //   process. Listens
-  //                                     when the constructor returns; throws when a live server has
-  //                                     the name
-  //   unix:/path, HOST:PORT, *:PORT ... whatever kj::Network knows, in Cap'n Proto's standard
-  //   format
+  //   shm:NAME, shm:/path   shared memory, for clients of this process's user. Listens when the
+  //                         constructor returns; throws when a live server has the name
+  //   unix:/path            a Unix socket, in Cap'n Proto's standard format
+  //   HOST:PORT, *:PORT     TCP, in the same format, and shared memory, see RpcServerOptions
+  //   ...                   what else kj::Network knows
   //
   // `defaultPort` is used when a TCP address has no port; 0 chooses one, see getPort().
-  // `readerOpts` bound each incoming message. `channelOpts` are for shared memory; their
-  // `when_full` and `reader` are not used.
+  // `readerOpts` bound each incoming message. `options` may be ChannelOptions alone.
+
+  explicit RpcServer(BootstrapFactory factory, kj::StringPtr bindAddress, uint defaultPort = 0,
+                     capnp::ReaderOptions readerOpts = capnp::ReaderOptions(),
+                     RpcServerOptions options = RpcServerOptions());
+  // The same with a main interface for each client, which may depend on who that is.
 
   RpcServer(capnp::Capability::Client mainInterface, struct sockaddr* bindAddress, uint addrSize,
             capnp::ReaderOptions readerOpts = capnp::ReaderOptions());

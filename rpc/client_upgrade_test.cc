@@ -1,0 +1,116 @@
+// Clients of a TCP port that find shared memory there, and those that do not.
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <string>
+#include <thread>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "shoal/rpc/channel_ends.h"
+#include "shoal/rpc/client.h"
+#include "shoal/rpc/server.h"
+#include "shoal/tests/echo_server.h"
+#include "shoal/transport/channel.h"
+
+namespace shoal {
+namespace {
+
+using testing::StartsWith;
+
+class ClientUpgrade: public testing::Test {
+protected:
+  ClientUpgrade() = default;
+  ~ClientUpgrade() noexcept override {}  // KJ's destructors may throw, GoogleTest's must not
+
+  uint serve(kj::StringPtr address, RpcServerOptions options = {}) {
+    server =
+        kj::heap<RpcServer>(kj::heap<EchoServer>(), address, 0u, capnp::ReaderOptions(), options);
+    return server->getPort().wait(server->getWaitScope());
+  }
+
+  std::string reachedAt(kj::StringPtr address, RpcClientOptions options = {}) {
+    // Where a client that is told `address` finds a server that answers it.
+    RpcClient client(address, 0u, capnp::ReaderOptions(), options);
+    auto request = client.getMain<test::Echo>().pingRequest();
+    request.setValue(5);
+    EXPECT_EQ(request.send().wait(client.getWaitScope()).getValue(), 5);
+    return client.getServerAddress().wait(client.getWaitScope()).cStr();
+  }
+
+  kj::Own<RpcServer> server;
+};
+
+RpcClientOptions withoutUpgrade() {
+  RpcClientOptions options;
+  options.upgrade = false;
+  return options;
+}
+
+TEST_F(ClientUpgrade, TakesTheSharedMemoryOfALoopbackPort) {
+  const uint port = serve("127.0.0.1");
+  EXPECT_EQ(reachedAt(kj::str("127.0.0.1:", port)), kj::str("shm:tcp/127.0.0.1:", port).cStr());
+}
+
+TEST_F(ClientUpgrade, FindsItByNameAndAtAnyAddressThatTheServerListensAt) {
+  const uint port = serve("*");
+  for (const kj::StringPtr host: {"localhost", "127.0.0.1", "127.0.0.9", "[::1]"}) {
+    EXPECT_THAT(reachedAt(kj::str(host, ":", port)), StartsWith("shm:tcp/")) << host.cStr();
+  }
+}
+
+TEST_F(ClientUpgrade, StaysWithTcpWhenTheServerOffersNothing) {
+  RpcServerOptions options;
+  options.upgrade = false;
+  const uint port = serve("127.0.0.1", options);
+  EXPECT_EQ(reachedAt(kj::str("127.0.0.1:", port)), kj::str("127.0.0.1:", port).cStr());
+}
+
+TEST_F(ClientUpgrade, StaysWithTcpWhenItIsToldTo) {
+  const uint port = serve("127.0.0.1");
+  EXPECT_EQ(reachedAt(kj::str("127.0.0.1:", port), withoutUpgrade()),
+            kj::str("127.0.0.1:", port).cStr());
+}
+
+TEST_F(ClientUpgrade, TakesTheServerOfItsAddressAndNotThatOfAnotherWithThePort) {
+  const uint port = serve("127.0.0.1");
+  auto first = kj::mv(server);
+  serve(kj::str("127.0.0.2:", port));
+  EXPECT_EQ(reachedAt(kj::str("127.0.0.2:", port)), kj::str("shm:tcp/127.0.0.2:", port).cStr());
+  EXPECT_EQ(reachedAt(kj::str("127.0.0.1:", port)), kj::str("shm:tcp/127.0.0.1:", port).cStr());
+}
+
+TEST_F(ClientUpgrade, FallsBackToTcpWhenTheOfferSpeaksSomethingElse) {
+  RpcServerOptions options;
+  options.upgrade = false;
+  const uint port = serve("127.0.0.1", options);
+  auto listener = Listen(kj::str("shm:tcp/127.0.0.1:", port).cStr());
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  std::thread refusing([&]() {
+    EXPECT_TRUE(absl::IsDeadlineExceeded((*listener)->Accept(absl::Seconds(1)).status()));
+  });
+  EXPECT_EQ(reachedAt(kj::str("127.0.0.1:", port)), kj::str("127.0.0.1:", port).cStr());
+  refusing.join();
+}
+
+TEST_F(ClientUpgrade, FallsBackToTcpWhenTheOfferDoesNotAnswer) {
+  RpcServerOptions options;
+  options.upgrade = false;
+  const uint port = serve("127.0.0.1", options);
+  auto silent = Listen(kj::str("shm:tcp/127.0.0.1:", port).cStr());
+  RpcClientOptions impatient;
+  impatient.channel.connect_timeout = absl::Milliseconds(50);
+  EXPECT_EQ(reachedAt(kj::str("127.0.0.1:", port), impatient), kj::str("127.0.0.1:", port).cStr());
+}
+
+TEST_F(ClientUpgrade, IsOfferedNoMoreWhenTheServerIsGone) {
+  const uint port = serve("127.0.0.1");
+  server = nullptr;
+  EXPECT_EQ(failureOf([&]() { reachedAt(kj::str("127.0.0.1:", port)); }).getType(),
+            kj::Exception::Type::DISCONNECTED);
+}
+
+}  // namespace
+}  // namespace shoal

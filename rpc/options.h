@@ -1,0 +1,49 @@
+#pragma once
+// What a user may choose for an RpcServer or RpcClient.
+
+#include "kj/common.h"
+#include "kj/time.h"
+#include "shoal/transport/options.h"
+
+namespace shoal {
+
+struct RpcServerOptions {
+  RpcServerOptions() = default;
+  RpcServerOptions(ChannelOptions channel): channel(kj::mv(channel)) {}
+
+  ChannelOptions channel;
+  // Of each connection over shared memory. Its `when_full` and `reader` are not used.
+
+  bool upgrade = true;
+  // At a TCP address, offers shared memory as well to clients on this machine that can use it; see
+  // RpcClientOptions::upgrade.
+
+  uint threads = 0;
+  // How many threads serve connections, each with an event loop and its share of the connections.
+  // 0: the thread of the RpcServer serves them itself. With threads, the server must be given a
+  // BootstrapFactory, which is called in each of them.
+};
+
+struct RpcClientOptions {
+  RpcClientOptions() = default;
+  RpcClientOptions(ChannelOptions channel): channel(kj::mv(channel)) {}
+
+  ChannelOptions channel;
+  // Of a connection over shared memory. Its `when_full` and `reader` are not used.
+
+  bool upgrade = true;
+  // At a TCP address of this machine, uses the shared memory that an RpcServer there offers, and
+  // TCP where none does. Only a server with this process's user id, or one of
+  // ChannelOptions::allowed_uids, is accepted, so nobody else can lure a client off its port.
+
+  bool reconnect = false;
+  // Makes a new connection for the first call on the main interface after the old one was lost.
+  // Calls that were under way, and capabilities that came through the old connection, fail with an
+  // exception of type DISCONNECTED all the same: only the caller knows whether to repeat them.
+
+  kj::Duration reconnectDelay = 10 * kj::MILLISECONDS;
+  kj::Duration maxReconnectDelay = 1 * kj::SECONDS;
+  // How long to wait between two attempts: the first, doubled each time up to the second.
+};
+
+}  // namespace shoal

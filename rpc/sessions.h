@@ -1,0 +1,45 @@
+#pragma once
+// The connections that one thread of an RpcServer serves.
+
+#include <functional>
+
+#include "capnp/capability.h"
+#include "capnp/message.h"
+#include "kj/async-io.h"
+#include "kj/async.h"
+#include "kj/function.h"
+#include "shoal/rpc/context.h"
+#include "shoal/transport/channel.h"
+
+namespace shoal {
+
+using BootstrapFactory = std::function<capnp::Capability::Client(const Peer& client)>;
+// Gives each client its main interface. It sees the process and user id of a client over shared
+// memory or a Unix socket, which the kernel vouches for; over TCP there is none, and the user id is
+// kNoUid.
+
+class Sessions {
+  // Belongs to the thread of its context, and must outlive the promises that it gives.
+
+public:
+  using Restore = kj::Function<capnp::Capability::Client(const Peer& client,
+                                                         capnp::AnyPointer::Reader objectId)>;
+
+  Sessions(RpcContext& context, capnp::ReaderOptions readerOptions, Restore restore);
+  KJ_DISALLOW_COPY(Sessions);
+
+  kj::Promise<void> serve(kj::Own<Channel> channel);
+  kj::Promise<void> serve(kj::Own<kj::AsyncIoStream> stream, kj::StringPtr address);
+  // Serves a client until it leaves, which resolves the promise. Dropping it cuts the client off.
+
+private:
+  struct Session;
+
+  static kj::Promise<void> serve(kj::Own<Session> session);
+
+  RpcContext& context;
+  const capnp::ReaderOptions readerOptions;
+  Restore restore;
+};
+
+}  // namespace shoal

@@ -1,0 +1,38 @@
+#pragma once
+// The threads that serve the connections of an RpcServer.
+
+#include "capnp/message.h"
+#include "kj/async.h"
+#include "kj/io.h"
+#include "kj/string.h"
+#include "kj/vector.h"
+#include "shoal/rpc/sessions.h"
+#include "shoal/transport/channel.h"
+
+namespace shoal {
+
+class Workers {
+  // Each connection goes to the thread that has the fewest, and stays there. Belongs to the thread
+  // that made it, and must outlive the promises that it gives. The destructor waits for the
+  // threads.
+
+public:
+  Workers(uint threads, capnp::ReaderOptions readerOptions, BootstrapFactory factory);
+  // `factory` is called in each thread, in several at once.
+
+  ~Workers() noexcept(false);
+  KJ_DISALLOW_COPY(Workers);
+
+  kj::Promise<void> serve(kj::Own<Channel> channel);
+  kj::Promise<void> serve(kj::AutoCloseFd socket, kj::StringPtr address);
+  // As those of Sessions.
+
+private:
+  class Worker;
+
+  Worker& idlest();
+
+  kj::Vector<kj::Own<Worker>> workers;
+};
+
+}  // namespace shoal
