@@ -109,8 +109,8 @@ private:
     auto connecting = parsed->connect().catch_(
         [](kj::Exception&& exception) -> kj::Promise<kj::Own<kj::AsyncIoStream>> {
           // Whatever the kernel calls it, as that a socket's file is missing.
-          exception.setType(kj::Exception::Type::DISCONNECTED);
-          return kj::mv(exception);
+          return kj::Exception(kj::Exception::Type::DISCONNECTED, exception.getFile(),
+                               exception.getLine(), kj::heapString(exception.getDescription()));
         });
     return connecting.then(
         [this, parsed = kj::mv(parsed)](kj::Own<kj::AsyncIoStream> stream) mutable {
