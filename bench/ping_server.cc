@@ -13,6 +13,7 @@
 #include "kj/debug.h"
 #include "kj/exception.h"
 #include "shoal/bench/ping.capnp.h"
+#include "shoal/bench/word_sum.h"
 #include "shoal/rpc/server.h"
 
 namespace shoal {
@@ -25,6 +26,12 @@ class PingServer final : public schema::Ping::Server {
     auto results = context.getResults();
     results.setSequence(params.getSequence());
     results.setToken(params.getToken());
+    return kj::READY_NOW;
+  }
+
+  kj::Promise<void> sink(SinkContext context) override {
+    const auto data = context.getParams().getData();
+    context.getResults().setSum(WordSum(data.begin(), data.size()));
     return kj::READY_NOW;
   }
 };
@@ -68,10 +75,12 @@ void RemoveSocketFile(const std::string& address) {
 
 }  // namespace
 
+schema::Ping::Client NewPingServer() { return kj::heap<PingServer>(); }
+
 absl::Status ServePings(const std::string& address) {
   const sigset_t stop_signals = BlockStopSignals();
   try {
-    RpcServer server(kj::heap<PingServer>(), address.c_str());
+    RpcServer server(NewPingServer(), address.c_str());
     const unsigned port = server.getPort().wait(server.getWaitScope());
     std::cout << "serving " << BoundAddress(address, port) << std::endl;
     RunUntil(stop_signals, server);

@@ -1,11 +1,15 @@
-// The answering side of bench/ping.
+// The answering side of bench/ping and bench/calls.
 #pragma once
 
 #include <string>
 
 #include "absl/status/status.h"
+#include "shoal/bench/ping.capnp.h"
 
 namespace shoal {
+
+// Answers every call at once. For the calling thread's KJ event loop.
+schema::Ping::Client NewPingServer();
 
 // Answers pings at `address` (as for RpcServer; of HOST:0, any free port) until the process gets
 // SIGINT, SIGTERM or SIGHUP; then returns OK, with nothing left at the address, no socket file
