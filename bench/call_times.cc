@@ -94,6 +94,9 @@ absl::StatusOr<CallTimes> TimeCalls(schema::Ping::Client ping, kj::WaitScope& wa
 absl::StatusOr<CallTimes> TimeCallsTo(const std::string& address, CallCounts counts) {
   try {
     RpcClient client(address.c_str());
+    // What getMain() gives before the connection is there queues its calls, and copies their
+    // parameters, ever after.
+    client.getMain<schema::Ping>().pingRequest().send().wait(client.getWaitScope());
     return TimeCalls(client.getMain<schema::Ping>(), client.getWaitScope(), counts);
   } catch (const kj::Exception& exception) {
     return absl::UnavailableError(
