@@ -119,7 +119,8 @@ private:
   }
 
   Connected newConnected(kj::Own<Channel> channel, kj::StringPtr at) {
-    return {newVat(context, kj::mv(channel), Side::CLIENT, readerOptions), kj::heapString(at)};
+    return {newVat(context.getPoller(), kj::mv(channel), Side::CLIENT, readerOptions),
+            kj::heapString(at)};
   }
 
   RpcContext& context;

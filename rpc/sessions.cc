@@ -55,7 +55,8 @@ Sessions::Sessions(RpcContext& context, capnp::ReaderOptions readerOptions, Rest
 kj::Promise<void> Sessions::serve(kj::Own<Channel> channel) {
   Peer peer = channel->peer();
   return serve(kj::heap<Session>(
-      *this, newVat(context, kj::mv(channel), Side::SERVER, readerOptions), kj::mv(peer)));
+      *this, newVat(context.getPoller(), kj::mv(channel), Side::SERVER, readerOptions),
+      kj::mv(peer)));
 }
 
 kj::Promise<void> Sessions::serve(kj::Own<kj::AsyncIoStream> stream, kj::StringPtr address) {

@@ -18,9 +18,9 @@ ChannelOptions forRpc(ChannelOptions options) {
   return options;
 }
 
-Vat newVat(RpcContext& context, kj::Own<Channel> channel, Side side,
+Vat newVat(Poller& poller, kj::Own<Channel> channel, Side side,
            capnp::ReaderOptions readerOptions) {
-  auto network = kj::heap<VatNetwork>(context.getPoller(), kj::mv(channel), side, readerOptions);
+  auto network = kj::heap<VatNetwork>(poller, kj::mv(channel), side, readerOptions);
   auto disconnected = network->onDisconnect();
   return {kj::mv(network), kj::mv(disconnected)};
 }

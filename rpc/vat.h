@@ -1,31 +1,38 @@
 #pragma once
-// One connection of an RpcClient or RpcServer, over shared memory or over a stream.
+// One connection for RPC, over shared memory or over a stream, in a KJ event loop of the program's
+// own.
 
 #include "capnp/message.h"
 #include "capnp/rpc-twoparty.h"
 #include "kj/async-io.h"
 #include "kj/memory.h"
-#include "shoal/rpc/context.h"
+#include "shoal/rpc/poller.h"
 #include "shoal/transport/channel.h"
 
 namespace shoal {
 
 struct Vat {
-  // The two kinds differ in their network only; the RPC system on it is the same.
+  // The two kinds differ in their network only; the RPC system on it is the same:
+  //
+  //     Vat vat = newVat(poller, connectChannel(port, "shm:name", forRpc({})).wait(waitScope),
+  //                      Side::CLIENT);
+  //     auto rpcSystem = capnp::makeRpcClient(*vat.network);
 
   kj::Own<capnp::TwoPartyVatNetworkBase> network;
   kj::Promise<void> disconnected;
+  // Resolves when the RPC system has let go of the connection, because the peer ended it or died.
 };
 
 bool isShmAddress(kj::StringPtr address);
 // Whether `address` leads to shared memory, rather than to what kj::Network knows.
 
 ChannelOptions forRpc(ChannelOptions options);
-// The same options with what an event loop needs.
+// The same options with what an event loop needs, and with the protocol that RpcServer and
+// RpcClient speak unless the user has chosen another.
 
-Vat newVat(RpcContext& context, kj::Own<Channel> channel, capnp::rpc::twoparty::Side side,
-           capnp::ReaderOptions readerOptions);
+Vat newVat(Poller& poller, kj::Own<Channel> channel, capnp::rpc::twoparty::Side side,
+           capnp::ReaderOptions readerOptions = capnp::ReaderOptions());
 Vat newVat(kj::Own<kj::AsyncIoStream> stream, capnp::rpc::twoparty::Side side,
-           capnp::ReaderOptions readerOptions);
+           capnp::ReaderOptions readerOptions = capnp::ReaderOptions());
 
 }  // namespace shoal

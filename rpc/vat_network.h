@@ -24,9 +24,10 @@ public:
   VatNetwork(Poller& poller, kj::Own<Channel> channel, capnp::rpc::twoparty::Side side,
              capnp::ReaderOptions receiveOptions = capnp::ReaderOptions(),
              const kj::MonotonicClock& clock = kj::systemCoarseMonotonicClock());
-  // `channel` must have WhenFull::kSpill, for a call must not block the event loop.
-  // Capabilities travel with their descriptors (capnp::Capability::Server::getFd()), as many in one
-  // message as the receiver's ChannelOptions::max_fds_per_message allows, by default none.
+  // `channel` must have WhenFull::kSpill, for a call must not block the event loop:
+  // connectChannel() and ChannelReceiver with forRpc() give such ones. Capabilities travel with
+  // their descriptors (capnp::Capability::Server::getFd()), as many in one message as the
+  // receiver's ChannelOptions::max_fds_per_message allows, by default none.
   //
   // `receiveOptions` hold for each incoming message. A message whose size is above their traversal
   // limit is refused when it is sent, on the assumption that the peer has the same limit.

@@ -3,6 +3,7 @@
 #include "capnp/rpc.h"
 #include "gtest/gtest.h"
 #include "shoal/rpc/channel_ends.h"
+#include "shoal/rpc/context.h"
 #include "shoal/tests/echo_server.h"
 
 namespace shoal {
@@ -39,6 +40,7 @@ TEST(Vat, OptionsForRpcSpillAndAreOtherwiseTheUsers) {
   options.connect_timeout = absl::Seconds(7);
   const ChannelOptions forLoop = forRpc(options);
   EXPECT_EQ(forLoop.when_full, WhenFull::kSpill);
+  EXPECT_EQ(forLoop.protocol, "capnp-rpc");
   EXPECT_EQ(forLoop.slots, 32);
   EXPECT_EQ(forLoop.connect_timeout, absl::Seconds(7));
 }
@@ -46,10 +48,12 @@ TEST(Vat, OptionsForRpcSpillAndAreOtherwiseTheUsers) {
 TEST(Vat, CarriesCallsOverAChannel) {
   auto context = RpcContext::getThreadLocal();
   ChannelEnds ends = newChannelEnds();
-  EXPECT_EQ(pingThrough(*context,
-                        newVat(*context, kj::mv(ends.left), Side::CLIENT, capnp::ReaderOptions()),
-                        newVat(*context, kj::mv(ends.right), Side::SERVER, capnp::ReaderOptions())),
-            7);
+  EXPECT_EQ(
+      pingThrough(
+          *context,
+          newVat(context->getPoller(), kj::mv(ends.left), Side::CLIENT, capnp::ReaderOptions()),
+          newVat(context->getPoller(), kj::mv(ends.right), Side::SERVER, capnp::ReaderOptions())),
+      7);
 }
 
 TEST(Vat, CarriesCallsOverAStream) {
@@ -64,7 +68,8 @@ TEST(Vat, CarriesCallsOverAStream) {
 TEST(Vat, SaysWhenItsConnectionIsGone) {
   auto context = RpcContext::getThreadLocal();
   ChannelEnds ends = newChannelEnds();
-  Vat server = newVat(*context, kj::mv(ends.right), Side::SERVER, capnp::ReaderOptions());
+  Vat server =
+      newVat(context->getPoller(), kj::mv(ends.right), Side::SERVER, capnp::ReaderOptions());
   auto rpcSystem =
       capnp::makeRpcServer(*server.network, capnp::Capability::Client(kj::heap<EchoServer>()));
   EXPECT_FALSE(server.disconnected.poll(context->getWaitScope()));
