@@ -80,7 +80,9 @@ schema::Ping::Client NewPingServer() { return kj::heap<PingServer>(); }
 absl::Status ServePings(const std::string& address) {
   const sigset_t stop_signals = BlockStopSignals();
   try {
-    RpcServer server(NewPingServer(), address.c_str());
+    RpcServerOptions options;
+    options.upgrade = false;  // TCP is what TCP is timed by
+    RpcServer server(NewPingServer(), address.c_str(), 0, capnp::ReaderOptions(), options);
     const unsigned port = server.getPort().wait(server.getWaitScope());
     std::cout << "serving " << BoundAddress(address, port) << std::endl;
     RunUntil(stop_signals, server);

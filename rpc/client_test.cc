@@ -29,8 +29,16 @@ uint64_t ping(RpcClient& client, uint64_t value) {
   return ping(client.getMain<test::Echo>(), value, client.getWaitScope());
 }
 
+RpcServerOptions withoutUpgrade() {
+  // What is tested over TCP shall go over TCP.
+  RpcServerOptions options;
+  options.upgrade = false;
+  return options;
+}
+
 struct TcpServer {
-  RpcServer server{kj::heap<EchoServer>(), "127.0.0.1:0"};
+  RpcServer server{kj::heap<EchoServer>(), "127.0.0.1:0", 0, capnp::ReaderOptions(),
+                   withoutUpgrade()};
   uint port = server.getPort().wait(server.getWaitScope());
   std::string address = "127.0.0.1:" + std::to_string(port);
 };
@@ -38,7 +46,9 @@ struct TcpServer {
 class ClientOfEachTransport: public testing::TestWithParam<std::string> {
 protected:
   ClientOfEachTransport()
-      : wanted(GetParam()), server(kj::heap<EchoServer>(), wanted.text().c_str()) {
+      : wanted(GetParam()),
+        server(kj::heap<EchoServer>(), wanted.text().c_str(), 0, capnp::ReaderOptions(),
+               withoutUpgrade()) {
     const uint port = server.getPort().wait(server.getWaitScope());
     address = port == 0 ? wanted.text() : "127.0.0.1:" + std::to_string(port);
   }

@@ -41,7 +41,9 @@ uint64_t ping(RpcClient& client, uint64_t value) {
 }
 
 uint64_t pingAt(const std::string& address, uint64_t value) {
-  RpcClient client(address.c_str());
+  RpcClientOptions options;
+  options.upgrade = false;  // what is tested over TCP shall go over TCP
+  RpcClient client(address.c_str(), 0, capnp::ReaderOptions(), options);
   return ping(client, value);
 }
 

@@ -14,8 +14,10 @@
 int main(int argc, char** argv) {
   const std::string address = argv[1];
   const std::string size = argc > 2 ? argv[2] : "default";
+  shoal::RpcServerOptions options(shoal::EchoOptions(size));
+  options.upgrade = false;  // what is tested over TCP shall go over TCP
   shoal::RpcServer server(kj::heap<shoal::EchoServer>(), address.c_str(), 0, capnp::ReaderOptions(),
-                          shoal::EchoOptions(size));
+                          options);
   const uint port = server.getPort().wait(server.getWaitScope());
   std::cout << (port == 0 ? address : "127.0.0.1:" + std::to_string(port)) << std::endl;
   kj::NEVER_DONE.wait(server.getWaitScope());
