@@ -1,0 +1,26 @@
+// Serves Service: service_process ADDRESS OPTIONS [SLAB_BYTES]
+//
+// Prints the address, with the port that TCP got, when clients can come. OPTIONS as in setup.h.
+
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "kj/async.h"
+#include "shoal/rpc/server.h"
+#include "shoal/tests/rpc/service_server.h"
+#include "shoal/tests/rpc/setup.h"
+
+int main(int argc, char** argv) {
+  const std::string address = argv[1];
+  shoal::ChannelOptions options = shoal::RpcOptions(argv[2]);
+  if (argc > 3) {
+    options.slab_bytes = std::stoul(argv[3]);
+  }
+  shoal::RaiseDescriptorLimit();
+  shoal::RpcServer server(shoal::ServiceServer::Make(std::make_shared<shoal::ServiceState>()),
+                          address.c_str(), 0, capnp::ReaderOptions(), options);
+  const uint port = server.getPort().wait(server.getWaitScope());
+  std::cout << (port == 0 ? address : "127.0.0.1:" + std::to_string(port)) << std::endl;
+  kj::NEVER_DONE.wait(server.getWaitScope());
+}
