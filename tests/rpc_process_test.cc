@@ -1,11 +1,9 @@
-// Cap'n Proto RPC between two processes: one body over shared memory, a Unix socket and TCP.
+// The lives and deaths of RPC's processes. How calls behave is in tests/rpc.
 
 #include <signal.h>
 
 #include <algorithm>
-#include <cstring>
 #include <fstream>
-#include <memory>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -73,65 +71,6 @@ class RpcProcess : public testing::TestWithParam<Case> {
   test::Echo::Client echo;
 };
 
-TEST_P(RpcProcess, AnswersEachCallWithItsOwnAnswer) {
-  for (uint64_t i = 0; i < 1000; ++i) {
-    ASSERT_EQ(Ping(i), i);
-  }
-}
-
-TEST_P(RpcProcess, AnswersManyCallsInFlight) {
-  std::vector<capnp::RemotePromise<test::Echo::PingResults>> calls;
-  for (uint64_t i = 0; i < 512; ++i) {
-    auto request = echo.pingRequest();
-    request.setValue(i);
-    calls.push_back(request.send());
-  }
-  for (uint64_t i = 0; i < 512; ++i) {
-    ASSERT_EQ(calls[i].wait(client.getWaitScope()).getValue(), i);
-  }
-}
-
-TEST_P(RpcProcess, CompletesTwoHundredMegabyteAnswersThatTheClientHoldsAllAtOnce) {
-  constexpr uint64_t kBytes = 1 << 20;
-  std::vector<capnp::RemotePromise<test::Echo::FillResults>> calls;
-  for (int i = 0; i < 200; ++i) {
-    auto request = echo.fillRequest();
-    request.setBytes(kBytes);
-    request.setValue(static_cast<uint8_t>(i));
-    calls.push_back(request.send());
-  }
-  std::vector<capnp::Response<test::Echo::FillResults>> held;
-  for (auto& call : calls) {
-    held.push_back(call.wait(client.getWaitScope()));
-  }
-  for (int i = 0; i < 200; ++i) {
-    const auto data = held[i].getData();
-    ASSERT_EQ(data.size(), kBytes);
-    ASSERT_EQ(std::count(data.begin(), data.end(), static_cast<uint8_t>(i)), kBytes) << i;
-  }
-  EXPECT_EQ(Ping(7), 7);
-}
-
-TEST_P(RpcProcess, TakesParametersLargerThanTheWholeOutbox) {
-  auto request = echo.sumRequest();
-  auto data = request.initData(20 << 20);
-  memset(data.begin(), 3, data.size());
-  EXPECT_EQ(request.send().wait(client.getWaitScope()).getTotal(), uint64_t{3} * (20 << 20));
-}
-
-TEST_P(RpcProcess, PipelinesACallOnACapabilityThatIsStillOnItsWay) {
-  auto request = echo.childRequest().send().getChild().pingRequest();
-  request.setValue(11);
-  EXPECT_EQ(request.send().wait(client.getWaitScope()).getValue(), 11);
-}
-
-TEST_P(RpcProcess, LetsTheServerCallACapabilityOfTheClient) {
-  auto request = echo.callBackRequest();
-  request.setTarget(kj::heap<EchoServer>());
-  request.setValue(13);
-  EXPECT_EQ(request.send().wait(client.getWaitScope()).getValue(), 13);
-}
-
 TEST_P(RpcProcess, FailsEveryPendingCallAsDisconnectedWhenTheServerIsKilled) {
   Ping(1);
   std::vector<kj::Promise<void>> calls;
@@ -152,36 +91,11 @@ TEST_P(RpcProcess, FailsEveryPendingCallAsDisconnectedWhenTheServerIsKilled) {
   }
 }
 
-TEST_P(RpcProcess, FailsACallThatIsMadeAfterTheServerDied) {
-  Ping(1);
-  server.process.Kill();
-  for (int i = 0; i < 2; ++i) {
-    const kj::Maybe<kj::Exception> failure = kj::runCatchingExceptions([&] { Ping(2); });
-    ASSERT_TRUE(failure != nullptr);
-    EXPECT_EQ(KJ_ASSERT_NONNULL(failure).getType(), kj::Exception::Type::DISCONNECTED);
-  }
-}
-
 TEST_P(RpcProcess, DeliversTheFailureOfACallDuringWhichTheServerEnded) {
   const kj::Maybe<kj::Exception> failure =
       kj::runCatchingExceptions([&] { echo.exitRequest().send().wait(client.getWaitScope()); });
   ASSERT_TRUE(failure != nullptr);
   EXPECT_EQ(KJ_ASSERT_NONNULL(failure).getType(), kj::Exception::Type::DISCONNECTED);
-}
-
-TEST_P(RpcProcess, ServesSeveralClientsAtOnce) {
-  std::vector<std::unique_ptr<RpcClient>> clients;
-  for (uint64_t i = 0; i < 20; ++i) {
-    clients.push_back(std::make_unique<RpcClient>(server.address.c_str(), 0, capnp::ReaderOptions(),
-                                                  EchoOptions(GetParam().size)));
-  }
-  for (uint64_t round = 0; round < 3; ++round) {
-    for (uint64_t i = 0; i < clients.size(); ++i) {
-      auto request = clients[i]->getMain<test::Echo>().pingRequest();
-      request.setValue(i);
-      ASSERT_EQ(request.send().wait(client.getWaitScope()).getValue(), i);
-    }
-  }
 }
 
 TEST_P(RpcProcess, KeepsAResponseReadableAfterTheConnectionIsGone) {
