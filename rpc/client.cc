@@ -7,6 +7,7 @@
 #include "shoal/rpc/channels.h"
 #include "shoal/rpc/context.h"
 #include "shoal/rpc/reconnecting.h"
+#include "shoal/rpc/resolving_client.h"
 #include "shoal/rpc/upgrade.h"
 #include "shoal/rpc/vat.h"
 
@@ -52,7 +53,7 @@ private:
 
 struct Connected {
   Vat vat;
-  kj::String address;  // where the server was found
+  kj::Own<kj::String> address;  // where the server was found
 };
 
 class Connector {
@@ -114,13 +115,14 @@ private:
         });
     return connecting.then(
         [this, parsed = kj::mv(parsed)](kj::Own<kj::AsyncIoStream> stream) mutable {
-          return Connected{newVat(kj::mv(stream), Side::CLIENT, readerOptions), parsed->toString()};
+          return Connected{newVat(kj::mv(stream), Side::CLIENT, readerOptions),
+                           kj::heap(parsed->toString())};
         });
   }
 
   Connected newConnected(kj::Own<Channel> channel, kj::StringPtr at) {
     return {newVat(context.getPoller(), kj::mv(channel), Side::CLIENT, readerOptions),
-            kj::heapString(at)};
+            kj::heap(kj::heapString(at))};
   }
 
   RpcContext& context;
@@ -176,8 +178,8 @@ struct RpcClient::Impl {
   kj::ForkedPromise<void> open() {
     return canceler
         .wrap(connect().then([this](Connected connected) {
-          KJ_LOG(INFO, "connected", connected.address);
-          address = kj::mv(connected.address);
+          KJ_LOG(INFO, "connected", *connected.address);
+          address = kj::mv(*connected.address);
           session = kj::heap<Session>(kj::mv(connected.vat));
           delay = firstDelay;
         }))
@@ -197,8 +199,8 @@ struct RpcClient::Impl {
     KJ_IF_MAYBE (ready, session) {
       return get(**ready);
     }
-    return canceler.wrap(setup.addBranch().then(
-        [this, get = kj::mv(get)]() mutable { return get(*KJ_ASSERT_NONNULL(session)); }));
+    return newResolvingClient(canceler.wrap(setup.addBranch().then(
+        [this, get = kj::mv(get)]() mutable { return get(*KJ_ASSERT_NONNULL(session)); })));
   }
 
   kj::Own<RpcContext> context;
@@ -240,7 +242,8 @@ RpcClient::RpcClient(const struct sockaddr* serverAddress, uint addrSize,
       kj::mv(context),
       [address = kj::mv(address), readerOpts]() mutable {
         return address->connect().then([&address, readerOpts](kj::Own<kj::AsyncIoStream> stream) {
-          return Connected{newVat(kj::mv(stream), Side::CLIENT, readerOpts), address->toString()};
+          return Connected{newVat(kj::mv(stream), Side::CLIENT, readerOpts),
+                           kj::heap(address->toString())};
         });
       },
       RpcClientOptions());
@@ -249,8 +252,8 @@ RpcClient::RpcClient(const struct sockaddr* serverAddress, uint addrSize,
 RpcClient::RpcClient(int socketFd, capnp::ReaderOptions readerOpts) {
   auto context = RpcContext::getThreadLocal();
   auto stream = context->getLowLevelIoProvider().wrapSocketFd(socketFd);
-  auto connected =
-      Connected{newVat(kj::mv(stream), Side::CLIENT, readerOpts), kj::str("socket ", socketFd)};
+  auto connected = Connected{newVat(kj::mv(stream), Side::CLIENT, readerOpts),
+                             kj::heap(kj::str("socket ", socketFd))};
   impl = kj::heap<Impl>(
       kj::mv(context),
       [connected = kj::mv(connected)]() mutable -> kj::Promise<Connected> {

@@ -4,6 +4,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <cstdio>
+#include <fstream>
 #include <memory>
 #include <string>
 
@@ -139,6 +141,30 @@ TEST_P(ClientOfEachTransport, IsToldTheNameThatTheServerDoesNotExport) {
 
 INSTANTIATE_TEST_SUITE_P(Transports, ClientOfEachTransport, testing::Values("shm", "unix", "tcp"),
                          [](const auto& info) { return info.param; });
+
+bool isInSharedMemory(const void* address) {
+  std::ifstream maps("/proc/self/maps");
+  const auto wanted = reinterpret_cast<uintptr_t>(address);
+  for (std::string line; std::getline(maps, line);) {
+    uintptr_t begin = 0;
+    uintptr_t end = 0;
+    sscanf(line.c_str(), "%lx-%lx", &begin, &end);
+    if (begin <= wanted && wanted < end) {
+      return line.find("memfd:") != std::string::npos;
+    }
+  }
+  return false;
+}
+
+TEST(RpcClient, HasCallsBuiltInSharedMemoryOnAnInterfaceThatItGaveBeforeItWasConnected) {
+  UniqueAddress address("shm");
+  RpcServer server(kj::heap<EchoServer>(), address.text().c_str());
+  RpcClient client(address.text().c_str());
+  auto echo = client.getMain<test::Echo>();
+  EXPECT_FALSE(isInSharedMemory(echo.sumRequest().initData(1 << 20).begin()));
+  ping(echo, 1, client.getWaitScope());
+  EXPECT_TRUE(isInSharedMemory(echo.sumRequest().initData(1 << 20).begin()));
+}
 
 TEST(RpcClient, TakesADefaultPort) {
   TcpServer server;

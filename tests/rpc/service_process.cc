@@ -13,9 +13,10 @@
 
 int main(int argc, char** argv) {
   const std::string address = argv[1];
-  shoal::ChannelOptions options = shoal::RpcOptions(argv[2]);
+  shoal::RpcServerOptions options(shoal::RpcOptions(argv[2]));
+  options.upgrade = false;  // what is tested over TCP shall go over TCP
   if (argc > 3) {
-    options.slab_bytes = std::stoul(argv[3]);
+    options.channel.slab_bytes = std::stoul(argv[3]);
   }
   shoal::RaiseDescriptorLimit();
   shoal::RpcServer server(shoal::ServiceServer::Make(std::make_shared<shoal::ServiceState>()),
