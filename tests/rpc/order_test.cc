@@ -92,15 +92,17 @@ TEST_P(Order, CallsOnAPipelinedCapabilityThatIsTheCallersOwnStayInOrder) {
 
 TEST_P(Order, CallsOnAPromisedCapabilityThatResolvesToTheCallersOwnStayInOrder) {
   auto promised = service.promiseRequest().send().wait(wait_scope()).getRecorder();
-  Append(promised, 0, 5);
   auto settled = SendSettle(OwnRecorder());
-  Append(promised, 5, 10);
+  Append(promised, 0, 200);  // on their way to the server and back when the promise resolves
+  for (uint64_t value = 200; value < 300; ++value) {
+    kj::evalLast([] {}).wait(wait_scope());
+    Append(promised, value, value + 1);
+  }
   settled.wait(wait_scope());
-  Append(promised, 10, 15);
   promised.whenResolved().wait(wait_scope());
-  Append(promised, 15, 20);
+  Append(promised, 300, 305);
   FinishCalls();
-  EXPECT_EQ(*recorded, UpTo(20));
+  EXPECT_EQ(*recorded, UpTo(305));
 }
 
 TEST_P(Order, CallsOnAPromisedCapabilityThatResolvesToTheServersOwnStayInOrder) {

@@ -80,7 +80,7 @@ class ServiceTest : public testing::TestWithParam<Setup> {
   // what they have to; the number of calls bounds the wait, and no clock.
   template <typename Condition>
   bool Eventually(Condition condition) {
-    for (int i = 0; i < 20'000; ++i) {
+    for (int i = 0; i < 5'000; ++i) {
       if (condition()) {
         return true;
       }
