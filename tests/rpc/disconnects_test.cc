@@ -34,6 +34,15 @@ TEST_P(Disconnects, CallsThatWaitForAPromiseOfADeadServerFailAsDisconnected) {
   EXPECT_EQ(FailureOfCall(promised.whenResolved()).getType(), kDisconnected);
 }
 
+TEST_P(Disconnects, TheMainInterfaceOfADeadServerFailsAsDisconnectedWhenItIsAskedForAgain) {
+  Echo(1);
+  server.Kill();
+  FailureOfCall(SendEcho(service, 2));
+  const kj::Exception failure =
+      FailureOf([&] { SendEcho(client->getMain<test::Service>(), 3).wait(wait_scope()); });
+  EXPECT_EQ(failure.getType(), kDisconnected) << TextOf(failure);
+}
+
 TEST_P(Disconnects, CallsAfterTheClientIsGoneFailAsDisconnected) {
   auto leaving = Connect();
   auto child = leaving->getMain<test::Service>().makeChildRequest().send().wait(wait_scope());
