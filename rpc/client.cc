@@ -22,15 +22,22 @@ class Session {
 
 public:
   explicit Session(Vat vatParam)
-      : vat(kj::mv(vatParam)), rpcSystem(capnp::makeRpcClient(*vat.network)) {}
+      : vat(kj::mv(vatParam)),
+        rpcSystem(capnp::makeRpcClient(*vat.network)),
+        main(bootstrap()),
+        ending(vat.disconnected.then([this]() { ended = true; }).eagerlyEvaluate(nullptr)) {}
   KJ_DISALLOW_COPY(Session);
 
   capnp::Capability::Client getMain() {
-    capnp::MallocMessageBuilder message(4);
-    return rpcSystem.bootstrap(server(message));
+    // The same for all, as asking for it once the connection has ended is an error in the stock
+    // two-party network from which no program recovers (0.9.2).
+    return main;
   }
 
   capnp::Capability::Client getNamed(kj::StringPtr name) {
+    if (ended) {
+      return KJ_EXCEPTION(DISCONNECTED, "the connection has ended", name);
+    }
     capnp::MallocMessageBuilder message(4);
     capnp::MallocMessageBuilder objectId;
     objectId.getRoot<capnp::AnyPointer>().setAs<capnp::Text>(name);
@@ -41,6 +48,11 @@ public:
   }
 
 private:
+  capnp::Capability::Client bootstrap() {
+    capnp::MallocMessageBuilder message(4);
+    return rpcSystem.bootstrap(server(message));
+  }
+
   static VatId::Reader server(capnp::MessageBuilder& message) {
     auto id = message.initRoot<VatId>();
     id.setSide(Side::SERVER);
@@ -49,6 +61,9 @@ private:
 
   Vat vat;
   capnp::RpcSystem<VatId> rpcSystem;
+  capnp::Capability::Client main;
+  bool ended = false;
+  kj::Promise<void> ending;
 };
 
 struct Connected {

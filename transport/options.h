@@ -106,7 +106,8 @@ struct ChannelOptions {
 
   // How long a wait looks at the ring before it sleeps; the ring adapts below this limit. From zero
   // (always sleep at once) to infinite (never sleep). Waking a sleeping peer costs 25 us to 50 us
-  // across CPUs, so a budget below that makes both sides sleep at every message.
+  // across CPUs, so a budget below that makes both sides sleep at every message. In a KJ event loop
+  // that never sleeps there is always something to do, so WaitScope::poll() does not return.
   absl::Duration spin = absl::Microseconds(50);
 
   WhenFull when_full = WhenFull::kBlock;
