@@ -21,11 +21,16 @@ class Session {
   // A connection that is there.
 
 public:
-  explicit Session(Vat vatParam)
+  Session(Vat vatParam, const TraceEncoder& traceEncoder)
       : vat(kj::mv(vatParam)),
         rpcSystem(capnp::makeRpcClient(*vat.network)),
         main(bootstrap()),
-        ending(vat.disconnected.then([this]() { ended = true; }).eagerlyEvaluate(nullptr)) {}
+        ending(vat.disconnected.then([this]() { ended = true; }).eagerlyEvaluate(nullptr)) {
+    if (traceEncoder) {
+      rpcSystem.setTraceEncoder(
+          [traceEncoder](const kj::Exception& exception) { return traceEncoder(exception); });
+    }
+  }
   KJ_DISALLOW_COPY(Session);
 
   capnp::Capability::Client getMain() {
@@ -155,6 +160,7 @@ struct RpcClient::Impl {
   Impl(kj::Own<RpcContext> contextParam, Connect connectParam, const RpcClientOptions& options)
       : context(kj::mv(contextParam)),
         connect(kj::mv(connectParam)),
+        traceEncoder(options.traceEncoder),
         delay(options.reconnectDelay),
         firstDelay(options.reconnectDelay),
         maxDelay(options.maxReconnectDelay),
@@ -195,7 +201,7 @@ struct RpcClient::Impl {
         .wrap(connect().then([this](Connected connected) {
           KJ_LOG(INFO, "connected", *connected.address);
           address = kj::mv(*connected.address);
-          session = kj::heap<Session>(kj::mv(connected.vat));
+          session = kj::heap<Session>(kj::mv(connected.vat), traceEncoder);
           delay = firstDelay;
         }))
         .fork();
@@ -223,6 +229,7 @@ struct RpcClient::Impl {
   kj::Canceler canceler;
   // Of what refers to this object: a capability that was asked for may outlive it.
 
+  const TraceEncoder traceEncoder;
   kj::Duration delay;  // before the next attempt
   const kj::Duration firstDelay;
   const kj::Duration maxDelay;

@@ -1,11 +1,19 @@
 #pragma once
 // What a user may choose for an RpcServer or RpcClient.
 
+#include <functional>
+
 #include "kj/common.h"
+#include "kj/exception.h"
+#include "kj/string.h"
 #include "kj/time.h"
 #include "shoal/transport/options.h"
 
 namespace shoal {
+
+using TraceEncoder = std::function<kj::String(const kj::Exception& exception)>;
+// Says what the other side shall see of an exception's origin, as its
+// kj::Exception::getRemoteTrace().
 
 struct RpcServerOptions {
   RpcServerOptions() = default;
@@ -22,6 +30,9 @@ struct RpcServerOptions {
   // How many threads serve connections, each with an event loop and its share of the connections.
   // 0: the thread of the RpcServer serves them itself. With threads, the server must be given a
   // BootstrapFactory, which is called in each of them.
+
+  TraceEncoder traceEncoder;
+  // For exceptions that this side answers with; by default no trace is sent. Called in each thread.
 };
 
 struct RpcClientOptions {
@@ -44,6 +55,9 @@ struct RpcClientOptions {
   kj::Duration reconnectDelay = 10 * kj::MILLISECONDS;
   kj::Duration maxReconnectDelay = 1 * kj::SECONDS;
   // How long to wait between two attempts: the first, doubled each time up to the second.
+
+  TraceEncoder traceEncoder;
+  // For exceptions of this side's own objects, which the server has called.
 };
 
 }  // namespace shoal

@@ -31,21 +31,22 @@ struct RpcServer::Impl final: private kj::TaskSet::ErrorHandler {
       : Impl(kj::mv(mainInterface), nullptr, readerOptions) {}
 
   Impl(MaybeCapability mainInterface, BootstrapFactory factoryParam,
-       capnp::ReaderOptions readerOptions, uint threads = 0)
+       capnp::ReaderOptions readerOptions, const RpcServerOptions& options = RpcServerOptions())
       : mainInterface(kj::mv(mainInterface)),
         factory(kj::mv(factoryParam)),
         context(RpcContext::getThreadLocal()),
-        sessions(*context, readerOptions,
+        sessions(*context, readerOptions, options.traceEncoder,
                  [this](const Peer& client, capnp::AnyPointer::Reader objectId) {
                    return restore(client, objectId);
                  }),
         tasks(*this) {
+    const uint threads = options.threads;
     KJ_REQUIRE(threads == 0 || factory != nullptr,
                "a capability belongs to one thread: give a server with threads of its own a "
                "BootstrapFactory, which makes one in each",
                threads);
     if (threads > 0) {
-      workers = kj::heap<Workers>(threads, readerOptions, factory);
+      workers = kj::heap<Workers>(threads, readerOptions, options.traceEncoder, factory);
     }
     auto paf = kj::newPromiseAndFulfiller<uint>();
     port = paf.promise.fork();
@@ -182,13 +183,13 @@ struct RpcServer::Impl final: private kj::TaskSet::ErrorHandler {
 
 RpcServer::RpcServer(capnp::Capability::Client mainInterface, kj::StringPtr bindAddress,
                      uint defaultPort, capnp::ReaderOptions readerOpts, RpcServerOptions options)
-    : impl(kj::heap<Impl>(kj::mv(mainInterface), nullptr, readerOpts, options.threads)) {
+    : impl(kj::heap<Impl>(kj::mv(mainInterface), nullptr, readerOpts, options)) {
   impl->listen(bindAddress, defaultPort, kj::mv(options));
 }
 
 RpcServer::RpcServer(BootstrapFactory factory, kj::StringPtr bindAddress, uint defaultPort,
                      capnp::ReaderOptions readerOpts, RpcServerOptions options)
-    : impl(kj::heap<Impl>(nullptr, kj::mv(factory), readerOpts, options.threads)) {
+    : impl(kj::heap<Impl>(nullptr, kj::mv(factory), readerOpts, options)) {
   impl->listen(bindAddress, defaultPort, kj::mv(options));
 }
 

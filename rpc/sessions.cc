@@ -37,7 +37,13 @@ struct Sessions::Session final: private capnp::SturdyRefRestorer<capnp::AnyPoint
       : sessions(sessions),
         peer(kj::mv(peer)),
         vat(kj::mv(vatParam)),
-        rpcSystem(*vat.network, static_cast<capnp::SturdyRefRestorer<capnp::AnyPointer>&>(*this)) {}
+        rpcSystem(*vat.network, static_cast<capnp::SturdyRefRestorer<capnp::AnyPointer>&>(*this)) {
+    if (sessions.traceEncoder) {
+      rpcSystem.setTraceEncoder([&encode = sessions.traceEncoder](const kj::Exception& exception) {
+        return encode(exception);
+      });
+    }
+  }
 
   capnp::Capability::Client restore(capnp::AnyPointer::Reader objectId) override {
     return sessions.restore(peer, objectId);
@@ -49,8 +55,12 @@ struct Sessions::Session final: private capnp::SturdyRefRestorer<capnp::AnyPoint
   capnp::RpcSystem<VatId> rpcSystem;
 };
 
-Sessions::Sessions(RpcContext& context, capnp::ReaderOptions readerOptions, Restore restore)
-    : context(context), readerOptions(readerOptions), restore(kj::mv(restore)) {}
+Sessions::Sessions(RpcContext& context, capnp::ReaderOptions readerOptions,
+                   TraceEncoder traceEncoder, Restore restore)
+    : context(context),
+      readerOptions(readerOptions),
+      traceEncoder(kj::mv(traceEncoder)),
+      restore(kj::mv(restore)) {}
 
 kj::Promise<void> Sessions::serve(kj::Own<Channel> channel) {
   Peer peer = channel->peer();

@@ -9,6 +9,7 @@
 #include "kj/async.h"
 #include "kj/function.h"
 #include "shoal/rpc/context.h"
+#include "shoal/rpc/options.h"
 #include "shoal/transport/channel.h"
 
 namespace shoal {
@@ -25,7 +26,8 @@ public:
   using Restore = kj::Function<capnp::Capability::Client(const Peer& client,
                                                          capnp::AnyPointer::Reader objectId)>;
 
-  Sessions(RpcContext& context, capnp::ReaderOptions readerOptions, Restore restore);
+  Sessions(RpcContext& context, capnp::ReaderOptions readerOptions, TraceEncoder traceEncoder,
+           Restore restore);
   KJ_DISALLOW_COPY(Sessions);
 
   kj::Promise<void> serve(kj::Own<Channel> channel);
@@ -39,6 +41,7 @@ private:
 
   RpcContext& context;
   const capnp::ReaderOptions readerOptions;
+  const TraceEncoder traceEncoder;
   Restore restore;
 };
 

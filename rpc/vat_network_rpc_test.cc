@@ -205,6 +205,53 @@ TEST_F(VatNetworkRpc, TooMuchThatWaitsFailsAllCallsNamesTheLimitAndLetsGoOfTheCo
   server = nullptr;
 }
 
+TEST_F(VatNetworkRpc, WhatIsDroppedOnAnExhaustedConnectionThrowsFromNoDestructor) {
+  // Dropping a capability and an answer sends a message each, from a destructor that must not
+  // throw.
+  ChannelOptions options = smallestOptions();
+  options.max_pending_bytes = 1;
+  auto echo = connect(options);
+  std::vector<test::Echo::Client> children;
+  std::vector<capnp::Response<test::Echo::FillResults>> answers;
+  for (int i = 0; i < 10; ++i) {
+    children.push_back(echo.childRequest().send().wait(io.waitScope).getChild());
+    answers.push_back(fill(echo, 10, 1).wait(io.waitScope));
+  }
+  std::vector<capnp::Request<test::Echo::PingParams, test::Echo::PingResults>> begun;
+  for (int i = 0; i < 10; ++i) {
+    begun.push_back(echo.pingRequest());
+  }
+  std::vector<capnp::RemotePromise<test::Echo::PingResults>> calls;
+  for (int i = 0; i < 100; ++i) {
+    calls.push_back(echo.pingRequest().send());  // more than the ring has slots
+  }
+  begun.clear();
+  children.clear();
+  answers.clear();
+  const kj::Exception failure = failureOf([&]() { calls.back().wait(io.waitScope); });
+  EXPECT_EQ(failure.getType(), kj::Exception::Type::DISCONNECTED);
+  EXPECT_THAT(textOf(failure), HasSubstr("max_pending_bytes"));
+  calls.clear();
+  server = nullptr;
+}
+
+TEST_F(VatNetworkRpc, ControlMessagesGetThroughWhileThePeerHoldsAllThatTheOutboxHas) {
+  auto echo = connect();
+  std::vector<capnp::Response<test::Echo::FillResults>> held;
+  for (int i = 0; i < 40; ++i) {
+    held.push_back(fill(echo, 30'000, 1).wait(io.waitScope));
+  }
+  auto child = echo.childRequest().send().wait(io.waitScope).getChild();
+  EXPECT_EQ(ping(child, 1), 1);
+  child = nullptr;
+  held.clear();
+  for (int i = 0; i < 40; ++i) {
+    ping(echo, i);
+  }
+  fill(echo, 1'000, 1).wait(io.waitScope);
+  EXPECT_LE(server->stats().blocks_claimed, 1);
+}
+
 TEST_F(VatNetworkRpc, AnAnswerAndACapabilityOutliveTheConnectionAndItsNetwork) {
   auto echo = connect();
   auto response = fill(echo, 30'000, 7).wait(io.waitScope);

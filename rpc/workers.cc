@@ -11,8 +11,11 @@ namespace shoal {
 
 class Workers::Worker {
 public:
-  Worker(capnp::ReaderOptions readerOptions, const BootstrapFactory& factory)
-      : thread([this, readerOptions, factory]() { run(readerOptions, factory); }) {
+  Worker(capnp::ReaderOptions readerOptions, const TraceEncoder& traceEncoder,
+         const BootstrapFactory& factory)
+      : thread([this, readerOptions, traceEncoder, factory]() {
+          run(readerOptions, traceEncoder, factory);
+        }) {
     loop = started.get_future().get();
   }
   ~Worker() noexcept(false) { loop.stop->fulfill(); }
@@ -39,10 +42,11 @@ private:
     Sessions* sessions = nullptr;
   };
 
-  void run(capnp::ReaderOptions readerOptions, const BootstrapFactory& factory) {
+  void run(capnp::ReaderOptions readerOptions, const TraceEncoder& traceEncoder,
+           const BootstrapFactory& factory) {
     try {
       auto context = RpcContext::getThreadLocal();
-      Sessions sessions(*context, readerOptions,
+      Sessions sessions(*context, readerOptions, traceEncoder,
                         [&factory](const Peer& client, capnp::AnyPointer::Reader objectId) {
                           KJ_REQUIRE(objectId.isNull(),
                                      "a server with threads of its own exports nothing by name");
@@ -63,9 +67,10 @@ private:
   kj::Thread thread;  // last, so that it is joined while the rest is there
 };
 
-Workers::Workers(uint threads, capnp::ReaderOptions readerOptions, BootstrapFactory factory) {
+Workers::Workers(uint threads, capnp::ReaderOptions readerOptions, TraceEncoder traceEncoder,
+                 BootstrapFactory factory) {
   for (uint i = 0; i < threads; ++i) {
-    workers.add(kj::heap<Worker>(readerOptions, factory));
+    workers.add(kj::heap<Worker>(readerOptions, traceEncoder, factory));
   }
 }
 

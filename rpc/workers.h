@@ -17,8 +17,9 @@ class Workers {
   // threads.
 
 public:
-  Workers(uint threads, capnp::ReaderOptions readerOptions, BootstrapFactory factory);
-  // `factory` is called in each thread, in several at once.
+  Workers(uint threads, capnp::ReaderOptions readerOptions, TraceEncoder traceEncoder,
+          BootstrapFactory factory);
+  // The functions are called in each thread, in several at once.
 
   ~Workers() noexcept(false);
   KJ_DISALLOW_COPY(Workers);

@@ -33,6 +33,7 @@ TEST_P(Exceptions, ThatAServerRejectsWithKeepTheirTypesAndTexts) {
     const kj::Exception failure = FailureOfRequest(service.failRequest(), sent, "rejected so");
     EXPECT_EQ(failure.getType(), expected);
     EXPECT_THAT(TextOf(failure), HasSubstr("rejected so"));
+    EXPECT_THAT(failure.getRemoteTrace().cStr(), HasSubstr("trace of rejected so"));
     EXPECT_EQ(Echo(1), 1);
   }
 }

@@ -14,6 +14,9 @@
 int main(int argc, char** argv) {
   const std::string address = argv[1];
   shoal::RpcServerOptions options(shoal::RpcOptions(argv[2]));
+  options.traceEncoder = [](const kj::Exception& exception) {
+    return kj::str("trace of ", exception.getDescription());
+  };
   options.upgrade = false;  // what is tested over TCP shall go over TCP
   if (argc > 3) {
     options.channel.slab_bytes = std::stoul(argv[3]);
