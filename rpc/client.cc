@@ -100,7 +100,9 @@ public:
         .getNetwork()
         .parseAddress(address, defaultPort)
         .then([this](kj::Own<kj::NetworkAddress> parsed) {
-          auto offers = options.upgrade ? sharedMemoryOffers(parsed->toString()) : nullptr;
+          auto offers = options.upgrade
+                            ? sharedMemoryOffers(parsed->toString(), options.channel.allowed_uids)
+                            : nullptr;
           return upgrade(kj::mv(offers), 0, kj::mv(parsed));
         });
   }

@@ -50,6 +50,60 @@ pid_t listenAsAnother(const std::string& name) {
   return child;
 }
 
+struct Child {
+  pid_t pid;
+  uint port;
+};
+
+Child serveAsAnother() {
+  // A server of user 12345 that lets this one in.
+  int ready[2];
+  EXPECT_EQ(pipe(ready), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    if (setresuid(12345, 12345, 12345) != 0) {
+      _exit(1);
+    }
+    RpcServerOptions options;
+    options.channel.allowed_uids = {0};
+    RpcServer server(kj::heap<EchoServer>(), "127.0.0.1", 0u, capnp::ReaderOptions(), options);
+    const uint port = server.getPort().wait(server.getWaitScope());
+    if (write(ready[1], &port, sizeof(port)) != sizeof(port)) {
+      _exit(1);
+    }
+    kj::NEVER_DONE.wait(server.getWaitScope());
+  }
+  Child served = {.pid = child, .port = 0};
+  EXPECT_EQ(read(ready[0], &served.port, sizeof(served.port)), sizeof(served.port));
+  close(ready[0]);
+  close(ready[1]);
+  return served;
+}
+
+std::string reachedAt(uint port, const RpcClientOptions& options) {
+  const auto address = kj::str("127.0.0.1:", port);
+  RpcClient client(address, 0u, capnp::ReaderOptions(), options);
+  auto request = client.getMain<test::Echo>().pingRequest();
+  request.setValue(7);
+  EXPECT_EQ(request.send().wait(client.getWaitScope()).getValue(), 7);
+  return client.getServerAddress().wait(client.getWaitScope()).cStr();
+}
+
+TEST(ClientUpgradeUid, AServerOfAnotherUserIsTakenWhenThatUserIsListed) {
+  if (geteuid() != 0) {
+    EXPECT_NE(setresuid(12345, 12345, 12345), 0) << "only root can be somebody else";
+    return;
+  }
+  const Child server = serveAsAnother();
+  RpcClientOptions listed;
+  listed.channel.allowed_uids = {12345};
+  const std::string tcp = "127.0.0.1:" + std::to_string(server.port);
+  EXPECT_EQ(reachedAt(server.port, RpcClientOptions()), tcp);
+  EXPECT_EQ(reachedAt(server.port, listed), "shm:tcp/" + tcp + "@12345");
+  kill(server.pid, SIGKILL);
+  waitpid(server.pid, nullptr, 0);
+}
+
 TEST(ClientUpgradeUid, NobodyElseLuresAClientOffItsPort) {
   if (geteuid() != 0) {
     EXPECT_NE(setresuid(12345, 12345, 12345), 0) << "only root can be somebody else";
@@ -62,11 +116,7 @@ TEST(ClientUpgradeUid, NobodyElseLuresAClientOffItsPort) {
   const auto address = kj::str("127.0.0.1:", port);
   const pid_t squatter =
       listenAsAnother("shoal/" + std::to_string(geteuid()) + "/tcp/" + address.cStr());
-  RpcClient client(address);
-  auto request = client.getMain<test::Echo>().pingRequest();
-  request.setValue(7);
-  EXPECT_EQ(request.send().wait(client.getWaitScope()).getValue(), 7);
-  EXPECT_EQ(client.getServerAddress().wait(client.getWaitScope()), address);
+  EXPECT_EQ(reachedAt(port, RpcClientOptions()), address.cStr());
   kill(squatter, SIGKILL);
   waitpid(squatter, nullptr, 0);
 }

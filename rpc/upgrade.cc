@@ -110,17 +110,25 @@ kj::Maybe<kj::String> sharedMemoryOffer(const struct sockaddr& bound) {
   return ip.offer();
 }
 
-kj::Array<kj::String> sharedMemoryOffers(kj::StringPtr addresses) {
+kj::Array<kj::String> sharedMemoryOffers(kj::StringPtr addresses,
+                                         const std::vector<uid_t>& otherUids) {
   kj::Vector<kj::String> offers;
+  const auto add = [&](kj::String offer) {
+    const size_t own = offers.size();
+    offers.add(kj::mv(offer));
+    for (const uid_t uid: otherUids) {
+      offers.add(kj::str(offers[own], "@", uid));
+    }
+  };
   while (addresses.size() > 0) {
     const size_t end = addresses.findFirst(',').orDefault(addresses.size());
     KJ_IF_MAYBE (ip, IpAddress::parse(kj::str(addresses.slice(0, end)))) {
       if (ip->isOfThisMachine()) {
-        offers.add(ip->offer());
+        add(ip->offer());
         if (ip->getFamily() == AF_INET) {
-          offers.add(ip->any(AF_INET).offer());
+          add(ip->any(AF_INET).offer());
         }
-        offers.add(ip->any(AF_INET6).offer());  // which takes both kinds
+        add(ip->any(AF_INET6).offer());  // which takes both kinds
       }
     }
     addresses = addresses.slice(kj::min(end + 1, addresses.size()));

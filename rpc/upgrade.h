@@ -2,6 +2,9 @@
 // How a client of a TCP port finds that its server offers shared memory.
 
 #include <sys/socket.h>
+#include <sys/types.h>
+
+#include <vector>
 
 #include "kj/array.h"
 #include "kj/common.h"
@@ -18,9 +21,11 @@ kj::Maybe<kj::String> sharedMemoryOffer(const struct sockaddr& bound);
 // The `shm:` address that goes with a TCP socket that is bound to `bound`; nothing for another kind
 // of socket.
 
-kj::Array<kj::String> sharedMemoryOffers(kj::StringPtr addresses);
+kj::Array<kj::String> sharedMemoryOffers(kj::StringPtr addresses,
+                                         const std::vector<uid_t>& otherUids = {});
 // Where to look for the server of `addresses`, which kj::NetworkAddress::toString() gave: nowhere
-// if they are not this machine's. In the order of the kernel's choice between listening sockets:
-// the address itself before any address.
+// if they are not this machine's. In the order of the kernel's choice between listening sockets,
+// the address itself before any address; and for each, this user's server before those of
+// `otherUids`.
 
 }  // namespace shoal

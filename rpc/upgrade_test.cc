@@ -48,6 +48,15 @@ TEST(Upgrade, AClientLooksForTheAddressAndThenForAnyAddress) {
   EXPECT_THAT(offers("[::1]:5923"), ElementsAre("shm:tcp/[::1]:5923", "shm:tcp/[::]:5923"));
 }
 
+TEST(Upgrade, AClientLooksForServersOfTheUsersThatItAllowsToo) {
+  std::vector<std::string> texts;
+  for (auto& offer: sharedMemoryOffers("[::1]:80", {0, 12345})) {
+    texts.push_back(offer.cStr());
+  }
+  EXPECT_THAT(texts, ElementsAre("shm:tcp/[::1]:80", "shm:tcp/[::1]:80@0", "shm:tcp/[::1]:80@12345",
+                                 "shm:tcp/[::]:80", "shm:tcp/[::]:80@0", "shm:tcp/[::]:80@12345"));
+}
+
 TEST(Upgrade, AClientLooksForEachAddressOfAHost) {
   EXPECT_THAT(offers("[::1]:1,127.0.0.2:1"),
               ElementsAre("shm:tcp/[::1]:1", "shm:tcp/[::]:1", "shm:tcp/127.0.0.2:1",
