@@ -16,6 +16,10 @@ constexpr uint HINT_THAT_FITS_A_SLOT = 33 + 18;
 // be sure that all fits; it uses 13 (0.9.2 to 1.4.0). With up to 18 for the parameters that is a
 // slot's 31 words.
 
+constexpr uint64_t STREAM_WINDOW = 4 << 20;
+// Bytes in flight of a stream: some times what is copied, or built and read, in the time that a
+// sleeping peer takes to wake.
+
 }  // namespace
 
 class VatNetwork::OutgoingRpcMessage final: public capnp::OutgoingRpcMessage {
@@ -111,9 +115,10 @@ twoparty::VatId::Reader VatNetwork::getPeerVatId() {
 }
 
 kj::Own<capnp::RpcFlowController> VatNetwork::newStream() {
-  // Half of what the outbox can hold: the stream has one half in flight while the peer works on it,
-  // and calls beside the stream still find blocks.
-  return capnp::RpcFlowController::newFixedWindowController(channel->options().slab_bytes / 2);
+  // At most half of what the outbox may grow to: the stream has one half in flight while the peer
+  // works on it, and calls beside the stream still find blocks.
+  return capnp::RpcFlowController::newFixedWindowController(
+      kj::min(STREAM_WINDOW, channel->options().max_slabs_bytes / 2));
 }
 
 kj::Own<capnp::OutgoingRpcMessage> VatNetwork::newOutgoingMessage(uint firstSegmentWordSize) {

@@ -157,6 +157,7 @@ uint64_t FreeHugePages() {
 TEST(ChannelSlabs, LieInHugePagesWhereTheSystemHasSomeAndSaySo) {
   ChannelOptions options;
   options.huge_pages = true;
+  options.slab_bytes = 8 << 20;
   constexpr uint64_t kPagesOfBoth = 8;
   const bool enough = FreeHugePages() >= kPagesOfBoth;
   Pair pair(options);

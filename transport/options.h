@@ -53,10 +53,10 @@ struct ChannelOptions {
   // has lent so many sends what comes next in fragments, which are copied.
   uint32_t loans = 1024;
 
-  // Bytes of shared memory for messages above 31 words, allocated when the channel is made. More
-  // slabs, of this size or of what a message needs, are added when they are wanted. A multiple of
-  // the page size.
-  size_t slab_bytes = size_t{8} << 20;
+  // Bytes of shared memory for messages above 31 words, allocated when the channel is made, so that
+  // each side of an idle connection costs this and some 80 KiB. More slabs, of this size or of what
+  // a message needs, are added when they are wanted. A multiple of the page size.
+  size_t slab_bytes = size_t{1} << 20;
 
   // Bytes of all slabs of this side together, at least slab_bytes. What finds no room in them is
   // built on the heap, and sent in fragments if there is still none when its turn comes.

@@ -23,6 +23,8 @@ uint64_t RoundUp(uint64_t value, uint64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
+constexpr uint64_t kSeveralBytes = 8 << 20;
+
 }  // namespace
 
 Slabs::Slabs(Region first, const SlabLimits& limits, Doorbell& doorbell, WriterCounters& counters)
@@ -50,12 +52,15 @@ std::optional<HeldBlock> Slabs::Claim(uint32_t words) {
 }
 
 size_t Slabs::BytesToAdd(uint64_t needed_bytes) const {
-  // An eighth of what is there, so that kMaxSlabs are enough for any limit.
+  // An eighth of what is there, so that kMaxSlabs are enough for any limit. And room for several of
+  // what is needed: where one such message comes others do, and a block that the peer has just read
+  // is slower to write than one that it has not.
   const uint64_t page = limits_.pages == Region::Pages::kHuge
                             ? Region::HugePageBytes()
                             : static_cast<uint64_t>(getpagesize());
-  const uint64_t wanted =
-      RoundUp(std::max({uint64_t{limits_.slab_bytes}, needed_bytes, bytes_ / 8}), page);
+  const uint64_t wanted = RoundUp(std::max({uint64_t{limits_.slab_bytes}, needed_bytes,
+                                            std::min(8 * needed_bytes, kSeveralBytes), bytes_ / 8}),
+                                  page);
   const uint64_t allowed = limits_.max_bytes - std::min(bytes_, limits_.max_bytes);
   return std::min(wanted, allowed / page * page);
 }
