@@ -84,6 +84,7 @@ TEST(ChannelProcess, SleepsAndIsWokenAcrossProcesses) {
 
 TEST(ChannelProcess, ReusesBlocksOnlyWhenThePeerHasReleasedThem) {
   ChannelOptions options;
+  options.slab_bytes = 8 << 20;
   options.max_slabs_bytes = options.slab_bytes;
   PeerProcess peer("hold", options);
   for (uint64_t i = 0; i < 200; ++i) {

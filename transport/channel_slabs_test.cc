@@ -166,5 +166,20 @@ TEST(ChannelSlabs, LieInHugePagesWhereTheSystemHasSomeAndSaySo) {
   ExpectNext(*pair.right, 1, 1 << 20);
 }
 
+TEST(ChannelSlabs, TakeClaimsThatArePublishedInAnotherOrder) {
+  Pair pair;
+  std::vector<OutgoingMessage> claims;
+  for (uint64_t i = 0; i < 5000; ++i) {
+    claims.push_back(Numbered(*pair.left, i, 500));
+  }
+  while (!claims.empty()) {
+    const absl::Status published = pair.left->Publish(std::move(claims.back()));
+    ASSERT_TRUE(published.ok()) << published;
+    claims.pop_back();
+    ExpectNext(*pair.right, claims.size(), 500);
+    ASSERT_FALSE(HasFailure()) << claims.size();
+  }
+}
+
 }  // namespace
 }  // namespace shoal

@@ -29,7 +29,7 @@ constexpr uint64_t kSeveralBytes = 8 << 20;
 
 Slabs::Slabs(Region first, const SlabLimits& limits, Doorbell& doorbell, WriterCounters& counters)
     : limits_(limits), doorbell_(doorbell), counters_(counters) {
-  slabs_.push_back(std::make_unique<Slab>(0, std::move(first)));
+  slabs_.push_back(std::make_unique<Slab>(std::move(first)));
   NoteAdded(*slabs_.back());
 }
 
@@ -78,7 +78,7 @@ bool Slabs::Grow(uint32_t words) {
     grow_after_ = Clock::now() + kPauseAfterFailure;
     return false;
   }
-  slabs_.push_back(std::make_unique<Slab>(next_number_++, *std::move(region)));
+  slabs_.push_back(std::make_unique<Slab>(*std::move(region)));
   NoteAdded(*slabs_.back());
   NoteIdle(*slabs_.back());
   grown_.store(true, std::memory_order_release);
@@ -89,8 +89,9 @@ absl::Status Slabs::Announce(Slab& slab) {
   if (slab.region.fd() < 0) {
     return absl::OkStatus();
   }
-  absl::Status sent = SendSlabAdded(doorbell_, slab.number, slab.region.size(), slab.region.fd());
+  absl::Status sent = SendSlabAdded(doorbell_, next_number_, slab.region.size(), slab.region.fd());
   if (sent.ok()) {
+    slab.number = next_number_++;
     slab.region.ReleaseFd();
   }
   return sent;
@@ -131,7 +132,7 @@ void Slabs::NoteAdded(const Slab& slab) {
 void Slabs::NoteFreed(Slab& slab, uint32_t claimed_before) {
   const uint32_t claimed = slab.allocator.claimed_blocks();
   counters_.claimed_blocks.Set(claimed_blocks() - (claimed_before - claimed));
-  if (claimed == 0 && claimed_before > 0 && slab.number > 0) {
+  if (claimed == 0 && claimed_before > 0 && &slab != slabs_.front().get()) {
     NoteIdle(slab);
   }
 }

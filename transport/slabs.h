@@ -27,16 +27,17 @@ struct SlabLimits {
   Region::Pages pages = Region::Pages::kNormal;
 };
 
-// One of them. Its number is never used again in a connection.
+// One of them.
 struct Slab {
-  Slab(uint32_t its_number, Region its_region)
-      : number(its_number),
-        region(std::move(its_region)),
+  explicit Slab(Region its_region)
+      : region(std::move(its_region)),
         allocator(static_cast<uint32_t>(region.size() / sizeof(capnp::word))) {}
 
   capnp::word* words() { return reinterpret_cast<capnp::word*>(region.data()); }
 
-  const uint32_t number;
+  // By which the peer knows it: 0 for the first one, and for the others once the peer is told. The
+  // numbers grow in the order of telling, and none is used again in a connection.
+  uint32_t number = 0;
   Region region;
   BlockAllocator allocator;
   std::optional<std::chrono::steady_clock::time_point> idle_since;  // none while blocks are in use
@@ -106,7 +107,7 @@ class Slabs {
   const SlabLimits limits_;
   Doorbell& doorbell_;
   WriterCounters& counters_;
-  std::vector<std::unique_ptr<Slab>> slabs_;  // by number
+  std::vector<std::unique_ptr<Slab>> slabs_;  // by age
   uint32_t next_number_ = 1;
   uint64_t bytes_ = 0;
   uint64_t idle_bytes_ = 0;  // of the slabs but the first in which no block is in use

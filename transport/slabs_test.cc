@@ -64,13 +64,14 @@ TEST_F(SlabsTest, HaveOneSlabAtFirst) {
 
 TEST_F(SlabsTest, GrowByASlabOfTheSizeChosen) {
   const auto slabs = NewSlabs({.slab_bytes = kSlabBytes, .max_bytes = kMany});
-  ASSERT_TRUE(slabs->Claim(kSlabWords).has_value());
+  const std::optional<HeldBlock> first = slabs->Claim(kSlabWords);
+  ASSERT_TRUE(first.has_value());
   ASSERT_TRUE(slabs->Grow(1));
   EXPECT_TRUE(slabs->grown());
   EXPECT_EQ(slabs->bytes(), 2 * kSlabBytes);
   const std::optional<HeldBlock> held = slabs->Claim(1);
   ASSERT_TRUE(held.has_value());
-  EXPECT_EQ(held->slab->number, 1u);
+  EXPECT_NE(held->slab, first->slab);
 }
 
 TEST_F(SlabsTest, GrowByWhatALargeMessageNeeds) {
@@ -102,10 +103,10 @@ TEST_F(SlabsTest, ServeAClaimFromTheOldestThatHasRoom) {
   const auto slabs = NewSlabs({.slab_bytes = kSlabBytes, .max_bytes = kMany});
   const HeldBlock first = ClaimOrGrow(*slabs, kSlabWords);
   const HeldBlock second = ClaimOrGrow(*slabs, kSlabWords);
-  ASSERT_EQ(second.slab->number, 1u);
+  ASSERT_NE(second.slab, first.slab);
   slabs->Drop(second);
   slabs->Drop(first);
-  EXPECT_EQ(slabs->Claim(kSlabWords)->slab->number, 0u);
+  EXPECT_EQ(slabs->Claim(kSlabWords)->slab, first.slab);
 }
 
 TEST_F(SlabsTest, TellThePeerOfASlabOnceBeforeItIsUsed) {
@@ -163,11 +164,23 @@ TEST_F(SlabsTest, NeverUseANumberTwice) {
   const auto slabs = NewSlabs({.slab_bytes = kSlabBytes, .max_bytes = kMany});
   for (uint32_t number = 1; number <= 3; ++number) {
     const HeldBlock held = ClaimOrGrow(*slabs, 2 * kSlabWords);
+    ASSERT_THAT(slabs->Announce(*held.slab), Succeeds());
     EXPECT_EQ(held.slab->number, number);
     slabs->Drop(held);
     slabs->DropIdle();
     ASSERT_EQ(slabs->count(), 1u);
   }
+}
+
+TEST_F(SlabsTest, AreNumberedInTheOrderInWhichThePeerIsTold) {
+  const auto slabs = NewSlabs({.slab_bytes = kSlabBytes, .max_bytes = kMany});
+  const HeldBlock older = ClaimOrGrow(*slabs, 2 * kSlabWords);
+  const HeldBlock younger =
+      ClaimOrGrow(*slabs, static_cast<uint32_t>(older.slab->region.size() / sizeof(capnp::word)));
+  ASSERT_NE(older.slab, younger.slab);
+  ASSERT_THAT(slabs->Announce(*younger.slab), Succeeds());
+  ASSERT_THAT(slabs->Announce(*older.slab), Succeeds());
+  EXPECT_LT(younger.slab->number, older.slab->number);
 }
 
 TEST_F(SlabsTest, KeepASlabOfWhichThePeerCannotBeTold) {
