@@ -17,13 +17,17 @@ namespace {
 
 constexpr auto kLongestPoll = std::chrono::hours(1);
 
-// A closed socket leaves the epoll by itself.
+// A closed socket leaves the epoll by itself; one that lives on in a channel has to be taken out.
 absl::Status Watch(const UniqueFd& events, int fd) {
   epoll_event event = {.events = EPOLLIN, .data = {.fd = fd}};
   if (!events || epoll_ctl(events.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
     return SystemError(errno, "watching the socket of a listener");
   }
   return absl::OkStatus();
+}
+
+void Unwatch(const UniqueFd& events, int fd) {
+  epoll_ctl(events.get(), EPOLL_CTL_DEL, fd, nullptr);
 }
 
 }  // namespace
@@ -92,6 +96,7 @@ absl::Status ShmListener::AcceptAll() {
 
 std::unique_ptr<Channel> ShmListener::FinishOne() {
   for (auto it = greeting_.begin(); it != greeting_.end();) {
+    const int fd = it->handshake.fd();
     absl::StatusOr<std::unique_ptr<Channel>> channel = it->handshake.Finish();
     if (channel.ok() && *channel == nullptr && !it->deadline.passed()) {
       ++it;
@@ -99,6 +104,7 @@ std::unique_ptr<Channel> ShmListener::FinishOne() {
     }
     it = greeting_.erase(it);
     if (channel.ok() && *channel != nullptr) {
+      Unwatch(events_, fd);  // its doorbell is no business of the listener's any more
       return *std::move(channel);
     }
   }

@@ -1,5 +1,6 @@
 #include "shoal/transport/shm_listener.h"
 
+#include <poll.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -170,6 +171,17 @@ TEST_F(ShmListenerTest, ForgetsAClientThatWentAway) {
   const size_t before = OpenDescriptors();
   EXPECT_THAT(AcceptNow(), Fails(kDeadlineExceeded, ""));
   EXPECT_EQ(OpenDescriptors(), before);
+}
+
+TEST_F(ShmListenerTest, IsNotWokenByTheClientsThatItHasAccepted) {
+  std::unique_ptr<Channel> server;
+  {
+    ClientHandshake client = Greeted();
+    server = AcceptNow().value();
+    ASSERT_NE(client.Finish().value(), nullptr);
+  }  // it is gone, and whoever has the channel has yet to see that
+  pollfd doorbell = {.fd = listener_->doorbell(), .events = POLLIN, .revents = 0};
+  EXPECT_EQ(poll(&doorbell, 1, 0), 0);
 }
 
 TEST_F(ShmListenerTest, AcceptsAThousandClientsThatLeaveAtOnce) {
