@@ -153,9 +153,10 @@ bool ChannelStream::fill(Buffers& buffers) {
     }
     auto& there = KJ_ASSERT_NONNULL(incoming);
     for (UniqueFd& fd: there.message.fds()) {
-      if (result.capCount < buffers.fds.size() && fd) {
+      if (fd && result.capCount < buffers.fds.size()) {
         buffers.fds[result.capCount++] = kj::AutoCloseFd(fd.Release());
       }
+      fd = UniqueFd();  // no later read gets what this one has no room for
     }
     const size_t now = kj::min(there.bytes.size(), buffers.bytes.size() - result.byteCount);
     memcpy(buffers.bytes.begin() + result.byteCount, there.bytes.begin(), now);

@@ -222,6 +222,17 @@ TEST_P(ChannelStreamTest, CarriesDescriptorsWithTheBytesTheyCameWith) {
   EXPECT_EQ(::read(readEnd, bytes, 1), 1);
 }
 
+TEST_P(ChannelStreamTest, GivesDescriptorsToTheReadOfTheirFirstByteOrToNone) {
+  const int fds[] = {STDIN_FILENO};
+  left->writeWithFds(text("with"), nullptr, kj::arrayPtr(fds, 1)).wait(io.waitScope);
+  EXPECT_EQ(read(1, 1), "w");
+  char bytes[3];
+  kj::AutoCloseFd late;
+  const auto result = right->tryReadWithFds(bytes, 3, 3, &late, 1).wait(io.waitScope);
+  EXPECT_EQ(result.byteCount, 3);
+  EXPECT_EQ(result.capCount, 0);
+}
+
 TEST_P(ChannelStreamTest, ClosesDescriptorsThatTheReaderDoesNotWant) {
   const size_t before = OpenDescriptors();
   left->sendFd(STDIN_FILENO).wait(io.waitScope);
