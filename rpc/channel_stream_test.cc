@@ -92,7 +92,7 @@ TEST_P(ChannelStreamTest, JoinsThePiecesOfAWrite) {
 }
 
 TEST_P(ChannelStreamTest, CarriesMuchMoreThanTheOutboxHolds) {
-  const auto sent = bytesOf(40 << 20);
+  const auto sent = bytesOf(20 << 20);
   auto received = kj::heapArray<kj::byte>(sent.size());
   auto writing = left->write(sent.begin(), sent.size());
   right->read(received.begin(), received.size()).wait(io.waitScope);
@@ -101,7 +101,7 @@ TEST_P(ChannelStreamTest, CarriesMuchMoreThanTheOutboxHolds) {
 }
 
 TEST_P(ChannelStreamTest, AWriteWaitsForAReaderThatDoesNotRead) {
-  const auto sent = bytesOf(32 << 20);
+  const auto sent = bytesOf(20 << 20);
   auto writing = left->write(sent.begin(), sent.size());
   EXPECT_FALSE(writing.poll(io.waitScope));
 }
@@ -175,7 +175,7 @@ TEST_P(ChannelStreamTest, APeerThatDiesIsADisconnection) {
 }
 
 TEST_P(ChannelStreamTest, AWriteThatWaitsFailsWhenThePeerGoes) {
-  const auto sent = bytesOf(32 << 20);
+  const auto sent = bytesOf(20 << 20);
   auto writing = left->write(sent.begin(), sent.size());
   ASSERT_FALSE(writing.poll(io.waitScope));
   right = nullptr;
@@ -194,7 +194,7 @@ TEST_P(ChannelStreamTest, TellsTheWriterOfAPeerThatGoesWhileMessagesAreUnread) {
 TEST_P(ChannelStreamTest, TellsTheWriterWhenTheReaderAborts) {
   auto disconnected = left->whenWriteDisconnected();
   ASSERT_FALSE(disconnected.poll(io.waitScope));
-  const auto sent = bytesOf(32 << 20);
+  const auto sent = bytesOf(20 << 20);
   auto writing = left->write(sent.begin(), sent.size());
   EXPECT_FALSE(writing.poll(io.waitScope));
   right->abortRead();

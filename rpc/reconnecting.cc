@@ -19,7 +19,7 @@ public:
       target = reconnect();
     }
     auto params = context.getParams();
-    auto request = target.typelessRequest(interfaceId, methodId, params.targetSize());
+    auto request = newRequest(interfaceId, methodId, params.targetSize());
     request.set(params);
     context.releaseParams();
 #if CAPNP_VERSION < 1000000
@@ -33,6 +33,16 @@ public:
   }
 
 private:
+  capnp::Request<capnp::AnyPointer, capnp::AnyPointer> newRequest(uint64_t interfaceId,
+                                                                  uint16_t methodId,
+                                                                  capnp::MessageSize size) {
+#if CAPNP_VERSION < 1000000
+    return target.typelessRequest(interfaceId, methodId, size);
+#else
+    return target.typelessRequest(interfaceId, methodId, size, {});
+#endif
+  }
+
   kj::Function<void(kj::Exception&&)> noteLoss() {
     // A call of a connection that was replaced already says nothing of the new one.
     return [this, self = thisCap(), of = generation](kj::Exception&& exception) mutable {

@@ -34,6 +34,17 @@ public:
     threads.insert(std::this_thread::get_id());
   }
 
+  std::vector<Peer> getPeers() {
+    const std::lock_guard lock(mutex);
+    return peers;
+  }
+
+  std::set<std::thread::id> getThreads() {
+    const std::lock_guard lock(mutex);
+    return threads;
+  }
+
+private:
   std::mutex mutex;
   std::vector<Peer> peers;
   std::set<std::thread::id> threads;
@@ -81,14 +92,14 @@ TEST_P(ServerOfEachTransport, GivesEachClientItsOwnMainInterface) {
   RpcClient second(connectTo);
   EXPECT_EQ(ping(first, 1), 1);
   EXPECT_EQ(ping(second, 2), 2);
-  EXPECT_EQ(noted.peers.size(), 2);
+  EXPECT_EQ(noted.getPeers().size(), 2);
 }
 
 TEST_P(ServerOfEachTransport, TellsTheFactoryWhoTheClientIs) {
   auto server = newServer({});
   RpcClient client(connectTo);
   ping(client, 1);
-  const Peer& peer = noted.peers.at(0);
+  const Peer peer = noted.getPeers().at(0);
   EXPECT_FALSE(peer.address.empty());
   if (GetParam() == "tcp") {
     EXPECT_EQ(peer.uid, kNoUid);
@@ -118,8 +129,8 @@ TEST_P(ServerOfEachTransport, SpreadsItsClientsOverItsThreads) {
     clients.push_back(kj::heap<RpcClient>(connectTo));
     ASSERT_EQ(ping(*clients[i], i), i);
   }
-  EXPECT_EQ(noted.threads.size(), 3);
-  EXPECT_EQ(noted.threads.count(std::this_thread::get_id()), 0);
+  EXPECT_EQ(noted.getThreads().size(), 3);
+  EXPECT_EQ(noted.getThreads().count(std::this_thread::get_id()), 0);
   for (uint64_t i = 0; i < 6; ++i) {
     ASSERT_EQ(ping(*clients[i], 10 + i), 10 + i);
   }

@@ -30,7 +30,7 @@ kj::Own<kj::TlsContext> newTls(const TlsFiles& files, kj::TlsContext::Options op
     options.useSystemTrustStore = false;
     options.trustedCertificates = kj::arrayPtr(&authority.emplace(readFile(files.authority)), 1);
   }
-  return kj::heap<kj::TlsContext>(options);
+  return kj::heap<kj::TlsContext>(kj::mv(options));
 }
 
 }  // namespace
@@ -39,7 +39,7 @@ kj::Own<kj::TlsContext> newServerTls(const TlsFiles& files) {
   KJ_REQUIRE(!files.certificate.empty(), "a TLS server needs a certificate and its key");
   kj::TlsContext::Options options;
   options.verifyClients = !files.authority.empty();
-  return newTls(files, options);
+  return newTls(files, kj::mv(options));
 }
 
 kj::Own<kj::TlsContext> newClientTls(const TlsFiles& files) {
