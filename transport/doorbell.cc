@@ -101,6 +101,7 @@ bool Doorbell::DrainSocket() {
       KeepNews(packets, j);
     }
     drained = drained || count > 0;
+    // release: its partner is rings(), so who sees the count sees that there is news.
     rings_.fetch_add(count, std::memory_order_release);
     if (got < 0 || count < static_cast<uint64_t>(got)) {
       // release: its partner is hung_up().
@@ -156,6 +157,7 @@ void Doorbell::Poll(const Deadline& deadline) {
 
 void Doorbell::HangUp() {
   shutdown(socket_.get(), SHUT_RDWR);
+  // release: its partner is hung_up(), which tells that the socket is shut.
   hung_up_.store(true, std::memory_order_release);
 }
 

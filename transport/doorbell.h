@@ -66,7 +66,7 @@ class Doorbell {
   void Sleep(uint64_t seen, const Deadline& deadline);
 
   // Counts all packets that were drained. Taken before the last look at the ring, it makes Sleep()
-  // return when the wake-up came in between.
+  // return when the wake-up came in between. acquire: its partner is the release in DrainSocket().
   uint64_t rings() const { return rings_.load(std::memory_order_acquire); }
 
   // True once the peer's end is closed, which is how its death looks, or once HangUp() was called.

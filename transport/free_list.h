@@ -23,6 +23,7 @@ class FreeList {
 
   // Any thread.
   void Give(T* object) {
+    // relaxed: the exchange below fails if it was out of date.
     object->next = given_.load(std::memory_order_relaxed);
     // release: its partner is the acquire in Take(); the giver's last use comes before the next
     // use.
@@ -33,6 +34,8 @@ class FreeList {
 
   // One thread at a time. An object that was given back, or nullptr.
   T* Take() {
+    // The look is relaxed: what it sees is taken by the exchange alone. acquire: its partner is the
+    // release in Give().
     if (taken_ == nullptr && given_.load(std::memory_order_relaxed) != nullptr) {
       taken_ = given_.exchange(nullptr, std::memory_order_acquire);
     }

@@ -147,6 +147,7 @@ class BodyRef {
  private:
   void Add() {
     if (body_ != nullptr) {
+      // relaxed: whoever copies a reference has one, so the count cannot reach zero meanwhile.
       body_->references_.fetch_add(1, std::memory_order_relaxed);
     }
   }

@@ -15,6 +15,7 @@ PeerSlab::~PeerSlab() {
 
 void PeerBlock::Borrow() const {
   ASAN_UNPOISON_MEMORY_REGION(words.data(), words.size_bytes());
+  // relaxed: the reading thread alone adds, and looks.
   slab->borrowed_.fetch_add(1, std::memory_order_relaxed);
 }
 

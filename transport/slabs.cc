@@ -81,6 +81,7 @@ bool Slabs::Grow(uint32_t words) {
   slabs_.push_back(std::make_unique<Slab>(*std::move(region)));
   NoteAdded(*slabs_.back());
   NoteIdle(*slabs_.back());
+  // release, though any order would do: who sees it takes the lock, which orders the rest.
   grown_.store(true, std::memory_order_release);
   return true;
 }

@@ -44,6 +44,8 @@ void SlotWriter::StoreHeader(uint64_t position, SlotHeader header, std::memory_o
 }
 
 std::optional<SlotHeader> SlotReader::Next() const {
+  // seq_cst: its partner is the writer's store of the header, and acquires the payload. The look of
+  // a reader that is about to park is Ready().
   const uint64_t header = At(next_).header.load(std::memory_order_seq_cst);
   if (Sequence(header) == Stale()) {
     return std::nullopt;
