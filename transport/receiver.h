@@ -37,7 +37,16 @@ class Receiver {
   // Whether the peer has called Notify() since TakeNotice(). What it published before is in the
   // ring by now. Any value that the peer may have stored will do.
   bool HasNotice() const { return Notices() != notices_; }
-  bool TakeNotice() { return std::exchange(notices_, Notices()) != notices_; }
+  bool TakeNotice() { return TakeNotices(Notices()); }
+
+  // How often the peer has called Notify(), and taking just those: for a caller who looks at the
+  // ring in between, and must leave a notice of later for later.
+  //
+  // seq_cst: a look as in parked_flag.h, whose partner is the store in Sender::Notify.
+  uint64_t Notices() const {
+    return link_->theirs.control().notices.value.load(std::memory_order_seq_cst);
+  }
+  bool TakeNotices(uint64_t seen) { return std::exchange(notices_, seen) != seen; }
 
   // The peer said that nothing follows.
   bool ended() const { return ended_; }
@@ -47,11 +56,6 @@ class Receiver {
   ReaderCounters& counters() const { return link_->own.control().read; }
 
  private:
-  // seq_cst: a look as in parked_flag.h, whose partner is the store in Sender::Notify.
-  uint64_t Notices() const {
-    return link_->theirs.control().notices.value.load(std::memory_order_seq_cst);
-  }
-
   absl::StatusOr<IncomingBody*> TakeMessage(const SlotHeader& header);
   absl::StatusOr<IncomingBody*> TakeFragment(const SlotHeader& header);
   absl::Status Check(const SlotHeader& header) const;

@@ -275,9 +275,10 @@ absl::StatusOr<IncomingMessage> ShmChannel::Receive(absl::Duration duration) {
     if (*message) {
       return **std::move(message);
     }
-    // The look at the ring after the look at the notices: see Receiver::HasNotice.
-    if (HasNotice() && !Readable()) {
-      TakeNotice();
+    // The look at the ring after the look at the notices: see Receiver::HasNotice. And no notice is
+    // taken that has come since, behind another message.
+    const uint64_t notices = receiver_.Notices();
+    if (!Readable() && receiver_.TakeNotices(notices)) {
       return absl::CancelledError(
           absl::StrCat(peer().Describe(), " called Notify(), and sent no message"));
     }
