@@ -46,7 +46,7 @@ TEST(ChannelOptions, RefuseSlabsThatAreMoreTogetherThanIsAllowed) {
   EXPECT_EQ(Refusal({.slab_bytes = 1 << 20, .max_slabs_bytes = (1 << 20) - 1}),
             "ChannelOptions::max_slabs_bytes is 1048575; allowed is 1048576 to 1099511627776");
   EXPECT_EQ(Refusal({.max_slabs_bytes = O::kMaxSlabsBytes + 1}),
-            "ChannelOptions::max_slabs_bytes is 1099511627777; allowed is 8388608 to "
+            "ChannelOptions::max_slabs_bytes is 1099511627777; allowed is 1048576 to "
             "1099511627776");
   EXPECT_EQ(Refusal({.max_peer_slabs_bytes = O::kMinSlabBytes - 1}),
             "ChannelOptions::max_peer_slabs_bytes is 65535; allowed is 65536 to 1099511627776");
