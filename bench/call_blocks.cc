@@ -1,6 +1,5 @@
 #include "shoal/bench/call_blocks.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "shoal/bench/median.h"
@@ -19,15 +18,10 @@ auto MedianOf(const std::vector<CallBlock>& blocks, Measure measure) {
 
 }  // namespace
 
-bool CallBlock::Steady() const {
-  const auto [low, high] = std::minmax(floor_before, floor_after);
-  return high <= 1.3 * low;
-}
-
 absl::Duration Limit(CallLimit limit, const CallBlock& block) {
   switch (limit) {
     case CallLimit::kHandovers:
-      return block.Loopback() + 2 * block.Floor();
+      return block.Loopback() + 2 * block.floor.Mean();
     case CallLimit::kRead:
       return 1.1 * block.Loopback() + block.read;
   }
@@ -41,7 +35,7 @@ CallSummary Summarize(CallLimit limit, const std::vector<CallBlock>& blocks) {
               MedianOf(blocks, [](const CallBlock& block) { return block.client_loopback; }),
           .server_loopback =
               MedianOf(blocks, [](const CallBlock& block) { return block.server_loopback; }),
-          .floor = MedianOf(blocks, [](const CallBlock& block) { return block.Floor(); }),
+          .floor = MedianOf(blocks, [](const CallBlock& block) { return block.floor.Mean(); }),
           .read = MedianOf(blocks, [](const CallBlock& block) { return block.read; }),
           .limit = MedianOf(blocks, [&](const CallBlock& block) { return Limit(limit, block); }),
           .ratio = MedianOf(blocks, [&](const CallBlock& block) {

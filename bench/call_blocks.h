@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "shoal/bench/floor.h"
 
 namespace shoal {
 
@@ -13,20 +14,13 @@ struct CallBlock {
   absl::Duration shm;
   absl::Duration client_loopback;  // the same call within one process, on the client's CPU
   absl::Duration server_loopback;  // and on the server's
-  absl::Duration floor_before;     // one cache line there and back, when the block began
-  absl::Duration floor_after;      // and when it ended
-  absl::Duration read;             // reading across the CPUs what the call carries
+  Floor floor;
+  absl::Duration read;  // reading across the CPUs what the call carries
 
   // What the call would cost with no transport at all. The mean of the two CPUs, as a call between
   // them does half of its work on each; the dearer CPU alone would credit the transport with work
   // that it did on the other.
   absl::Duration Loopback() const { return (client_loopback + server_loopback) / 2; }
-
-  absl::Duration Floor() const { return (floor_before + floor_after) / 2; }
-
-  // Whether the floor stayed within 30 % of itself. Where it did not, the machine was in two
-  // states, and parts of the block were measured in different ones.
-  bool Steady() const;
 };
 
 // How the measures of a block make the most that the call may cost.

@@ -1,7 +1,5 @@
 #include "shoal/bench/call_blocks.h"
 
-#include <cstdint>
-
 #include "gtest/gtest.h"
 
 namespace shoal {
@@ -14,8 +12,7 @@ CallBlock BlockOf(absl::Duration shm) {
   return {.shm = shm,
           .client_loopback = 4 * kMicrosecond,
           .server_loopback = 6 * kMicrosecond,
-          .floor_before = kMicrosecond,
-          .floor_after = 2 * kMicrosecond,
+          .floor = {kMicrosecond, 2 * kMicrosecond},
           .read = absl::Microseconds(9.5)};
 }
 
@@ -27,27 +24,12 @@ TEST(CallBlock, MayCostATenthMoreThanTheLoopbackAndTheRead) {
   EXPECT_EQ(Limit(CallLimit::kRead, BlockOf(kMicrosecond)), 15 * kMicrosecond);
 }
 
-CallBlock BlockWithFloors(int64_t before_ns, int64_t after_ns) {
-  CallBlock block = BlockOf(kMicrosecond);
-  block.floor_before = absl::Nanoseconds(before_ns);
-  block.floor_after = absl::Nanoseconds(after_ns);
-  return block;
-}
-
-TEST(CallBlock, IsSteadyWhileTheFloorStaysWithinThirtyPercent) {
-  EXPECT_TRUE(BlockWithFloors(130, 100).Steady());
-}
-
-TEST(CallBlock, IsNotSteadyWhenTheFloorRose) { EXPECT_FALSE(BlockWithFloors(100, 131).Steady()); }
-
-TEST(CallBlock, IsNotSteadyWhenTheFloorFell) { EXPECT_FALSE(BlockWithFloors(131, 100).Steady()); }
-
 TEST(CallSummary, HasTheMedianOfTheRatiosOfTheBlocks) {
   CallBlock slow_machine = BlockOf(40 * kMicrosecond);
   slow_machine.client_loopback *= 10;
   slow_machine.server_loopback *= 10;
-  slow_machine.floor_before *= 10;
-  slow_machine.floor_after *= 10;
+  slow_machine.floor.before *= 10;
+  slow_machine.floor.after *= 10;
   const CallSummary summary = Summarize(
       CallLimit::kHandovers, {BlockOf(8 * kMicrosecond), slow_machine, BlockOf(2 * kMicrosecond)});
   EXPECT_EQ(summary.blocks, 3u);

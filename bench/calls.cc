@@ -91,8 +91,7 @@ absl::StatusOr<Block> MeasureBlock(const std::string& address, Cpus cpus, CallCo
     return CallBlock{.shm = *shm.*call,
                      .client_loopback = *client_loopback.*call,
                      .server_loopback = *server_loopback.*call,
-                     .floor_before = *floor_before,
-                     .floor_after = *floor_after,
+                     .floor = {*floor_before, *floor_after},
                      .read = *read};
   };
   return Block{block(&CallTimes::ping), block(&CallTimes::sink)};
@@ -158,7 +157,7 @@ void Print(const std::vector<Block>& blocks, Cpus cpus, CallCounts counts) {
   std::vector<Block> moved;
   std::partition_copy(blocks.begin(), blocks.end(), std::back_inserter(steady),
                       std::back_inserter(moved),
-                      [](const Block& block) { return block.ping.Steady(); });
+                      [](const Block& block) { return block.ping.floor.Steady(); });
   PrintTable("with a steady floor", steady, cpus);
   PrintTable("whose floor moved by more than 30 %", moved, cpus);
 }

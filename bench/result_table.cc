@@ -1,0 +1,118 @@
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "shoal/bench/result.h"
+
+namespace shoal {
+namespace {
+
+std::string Time(double ns) {
+  if (ns < 1e4) {
+    return absl::StrFormat("%.0f ns", ns);
+  }
+  return ns < 1e7 ? absl::StrFormat("%.1f us", ns / 1e3) : absl::StrFormat("%.1f ms", ns / 1e6);
+}
+
+std::string Size(uint64_t bytes) {
+  if (bytes < 1024) {
+    return absl::StrFormat("%d B", bytes);
+  }
+  return bytes < 1048576 ? absl::StrFormat("%d KiB", bytes / 1024)
+                         : absl::StrFormat("%d MiB", bytes / 1048576);
+}
+
+constexpr char kNothing[] = "-";
+
+std::string Or(std::optional<double> value, const char* format) {
+  return value ? absl::StrFormat(*absl::ParsedFormat<'f'>::New(format), *value) : kNothing;
+}
+
+std::string Mark(Met met) {
+  switch (met) {
+    case Met::kYes:
+      return "met";
+    case Met::kNo:
+      return "NOT met";
+    case Met::kNone:
+      break;
+  }
+  return "";
+}
+
+std::string Heading(const Machine& machine) {
+  return absl::StrFormat(
+      "%s; %s\n"
+      "Cap'n Proto %s, Abseil %s, %s, %s\n"
+      "client on CPU %d, server on CPU %d%s\n",
+      machine.cpu, machine.kernel, machine.capnp, machine.abseil, machine.compiler,
+      machine.compile_mode, machine.client_cpu, machine.server_cpu,
+      machine.HasTwoCpus() ? "" : ": only one may be used, so nothing is measured across two");
+}
+
+std::string TimesLine(const Result& result) {
+  const auto time = [&](double ns) { return result.samples == 0 ? kNothing : Time(ns); };
+  std::string line = absl::StrFormat("%-32s %-11s %8s %8d %9s %9s %9s %9s %8s%s %8s", result.work,
+                                     result.transport, Size(result.size), result.samples,
+                                     time(result.p50_ns), time(result.p99_ns), time(result.p999_ns),
+                                     time(result.max_ns), Time(result.floor_ns),
+                                     result.floor_moved ? "~" : " ", Or(result.ratio, "%.1f"));
+  if (!result.target.empty()) {
+    absl::StrAppend(&line, "  ", Mark(result.met), ": ",
+                    result.limit_ns ? Time(*result.limit_ns) : "not measured", " = ",
+                    result.target);
+  }
+  return line + "\n";
+}
+
+std::string Times(const std::vector<Result>& results) {
+  std::string table =
+      absl::StrFormat("%-32s %-11s %8s %8s %9s %9s %9s %9s %8s  %8s  %s\n", "work", "transport",
+                      "size", "samples", "p50", "p99", "p99.9", "max", "floor", "ratio", "target");
+  for (const Result& result : results) {
+    if (!result.memory_bytes) {
+      table += TimesLine(result);
+    }
+  }
+  return table;
+}
+
+std::string Uses(const std::vector<Result>& results) {
+  std::string table = absl::StrFormat("%-32s %-11s %8s %10s %10s %10s %10s %12s %8s %10s\n", "work",
+                                      "transport", "size", "allocs", "syscalls", "sleeps", "CPU",
+                                      "messages/s", "GB/s", "memory");
+  for (const Result& result : results) {
+    absl::StrAppendFormat(
+        &table, "%-32s %-11s %8s %10s %10s %10s %10s %12s %8s %10s\n", result.work,
+        result.transport, Size(result.size), Or(result.allocations, "%.2f"),
+        Or(result.system_calls, "%.3f"), Or(result.sleeps, "%.3f"),
+        result.cpu_ns ? Time(*result.cpu_ns) : kNothing, Or(result.messages_per_second, "%.0f"),
+        Or(result.gigabytes_per_second, "%.2f"),
+        result.memory_bytes ? Size(static_cast<uint64_t>(*result.memory_bytes)) : kNothing);
+  }
+  return table;
+}
+
+}  // namespace
+
+std::string Verdict(const std::vector<Result>& results) {
+  const auto count = [&](Met met) {
+    return std::count_if(results.begin(), results.end(),
+                         [&](const Result& result) { return result.met == met; });
+  };
+  return absl::StrCat(count(Met::kYes), " of ", count(Met::kYes) + count(Met::kNo), " targets met");
+}
+
+std::string ToTable(const Machine& machine, const std::vector<Result>& results) {
+  return absl::StrCat(
+      Heading(machine),
+      "floor: a cache line there and back between the two CPUs, measured with each block; ~: it "
+      "moved in every block\n"
+      "ratio: the median to the floor, within a block\n\n",
+      Times(results), "\nper operation, both processes together\n", Uses(results), "\n",
+      Verdict(results), "\n");
+}
+
+}  // namespace shoal
