@@ -4,7 +4,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <iostream>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -13,6 +15,8 @@
 #include "kj/debug.h"
 #include "kj/exception.h"
 #include "shoal/bench/ping.capnp.h"
+#include "shoal/bench/usage.h"
+#include "shoal/bench/used.h"
 #include "shoal/bench/word_sum.h"
 #include "shoal/rpc/server.h"
 
@@ -34,6 +38,32 @@ class PingServer final : public schema::Ping::Server {
     context.getResults().setSum(WordSum(data.begin(), data.size()));
     return kj::READY_NOW;
   }
+
+  kj::Promise<void> echo(EchoContext context) override {
+    const auto data = context.getParams().getData();
+    context.getResults(capnp::MessageSize{data.size() / sizeof(capnp::word) + 4, 0}).setData(data);
+    return kj::READY_NOW;
+  }
+
+  kj::Promise<void> write(WriteContext context) override {
+    const auto data = context.getParams().getData();
+    written_ += WordSum(data.begin(), data.size());
+    return kj::READY_NOW;
+  }
+
+  kj::Promise<void> written(WrittenContext context) override {
+    context.getResults().setSum(std::exchange(written_, 0));
+    return kj::READY_NOW;
+  }
+
+  kj::Promise<void> usage(UsageContext context) override {
+    WriteUsage(meter_.Read(), context.getResults().initUsed());
+    return kj::READY_NOW;
+  }
+
+ private:
+  const UsageMeter meter_;
+  uint64_t written_ = 0;
 };
 
 // From now on the signals to stop wait to be read. Returns them.

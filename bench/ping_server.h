@@ -1,4 +1,4 @@
-// The answering side of bench/ping and bench/calls.
+// The answering side of all benchmarks of calls.
 #pragma once
 
 #include <string>

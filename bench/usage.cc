@@ -1,0 +1,87 @@
+#include "shoal/bench/usage.h"
+
+#include <linux/perf_event.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <string>
+
+#include "shoal/bench/allocations.h"
+
+namespace shoal {
+namespace {
+
+// What the kernel calls the tracepoint that every system call passes, or nothing.
+std::optional<uint64_t> TracepointOfSystemCalls() {
+  for (const std::string folder : {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"}) {
+    std::ifstream file(folder + "/events/raw_syscalls/sys_enter/id");
+    if (uint64_t id; file >> id) {
+      return id;
+    }
+  }
+  return std::nullopt;
+}
+
+UniqueFd CountSystemCalls() {
+  const std::optional<uint64_t> tracepoint = TracepointOfSystemCalls();
+  if (!tracepoint) {
+    return UniqueFd();
+  }
+  perf_event_attr event = {};
+  event.type = PERF_TYPE_TRACEPOINT;
+  event.size = sizeof(event);
+  event.config = *tracepoint;
+  return UniqueFd(static_cast<int>(syscall(SYS_perf_event_open, &event, /*pid=*/0, /*cpu=*/-1,
+                                           /*group=*/-1, PERF_FLAG_FD_CLOEXEC)));
+}
+
+absl::Duration CpuTime(const rusage& used) {
+  return absl::DurationFromTimeval(used.ru_utime) + absl::DurationFromTimeval(used.ru_stime);
+}
+
+template <typename Combine>
+std::optional<uint64_t> Both(std::optional<uint64_t> one, std::optional<uint64_t> other,
+                             Combine combine) {
+  return one && other ? std::optional<uint64_t>(combine(*one, *other)) : std::nullopt;
+}
+
+template <typename Combine>
+Usage Combined(const Usage& one, const Usage& other, Combine combine) {
+  return {.allocations = Both(one.allocations, other.allocations, combine),
+          .system_calls = Both(one.system_calls, other.system_calls, combine),
+          .sleeps = combine(one.sleeps, other.sleeps),
+          .cpu = combine(one.cpu, other.cpu)};
+}
+
+}  // namespace
+
+Usage operator-(const Usage& after, const Usage& before) {
+  return Combined(after, before, [](auto a, auto b) { return a - b; });
+}
+
+Usage operator+(const Usage& one, const Usage& other) {
+  return Combined(one, other, [](auto a, auto b) { return a + b; });
+}
+
+UsageMeter::UsageMeter() : system_calls_(CountSystemCalls()) {}
+
+Usage UsageMeter::Read() const {
+  Usage usage;
+  if (kCountsAllocations) {
+    usage.allocations = Allocations();
+  }
+  uint64_t calls;
+  if (system_calls_ && read(system_calls_.get(), &calls, sizeof(calls)) == sizeof(calls)) {
+    usage.system_calls = calls;
+  }
+  rusage used;
+  if (getrusage(RUSAGE_THREAD, &used) == 0) {
+    usage.sleeps = used.ru_nvcsw;
+    usage.cpu = CpuTime(used);
+  }
+  return usage;
+}
+
+}  // namespace shoal

@@ -1,0 +1,37 @@
+// What a thread has used so far: to be read before and after what is measured.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "absl/time/time.h"
+#include "shoal/transport/unique_fd.h"
+
+namespace shoal {
+
+// Of one thread, or of several together. What cannot be counted here has no value.
+struct Usage {
+  std::optional<uint64_t> allocations = std::nullopt;  // see allocations.h
+  std::optional<uint64_t> system_calls = std::nullopt;
+  uint64_t sleeps = 0;  // voluntary switches of context
+  absl::Duration cpu = absl::ZeroDuration();
+
+  friend Usage operator-(const Usage& after, const Usage& before);
+  friend Usage operator+(const Usage& one, const Usage& other);
+};
+
+// Counts for the thread that made it, and is read there.
+class UsageMeter {
+ public:
+  // System calls are counted by the kernel's tracepoint for them, at no cost to what is measured.
+  // That takes tracefs, mounted, and the right to use it: root's as a rule. Without, they are not
+  // counted; sleeps are, and nearly every system call of a transport on its way ends or begins one.
+  UsageMeter();
+
+  Usage Read() const;
+
+ private:
+  UniqueFd system_calls_;  // a perf event, or nothing
+};
+
+}  // namespace shoal

@@ -1,0 +1,54 @@
+#include "shoal/bench/usage.h"
+
+#include <poll.h>
+#include <stdlib.h>
+
+#include "gtest/gtest.h"
+#include "shoal/bench/allocations.h"
+
+namespace shoal {
+namespace {
+
+TEST(Usage, OfSeveralThreadsIsTheirSum) {
+  const Usage one = {.allocations = 1, .system_calls = 2, .sleeps = 3, .cpu = absl::Nanoseconds(4)};
+  const Usage both = one + one;
+  EXPECT_EQ(both.allocations, 2u);
+  EXPECT_EQ(both.system_calls, 4u);
+  EXPECT_EQ(both.sleeps, 6u);
+  EXPECT_EQ(both.cpu, absl::Nanoseconds(8));
+  EXPECT_EQ((both - one).sleeps, 3u);
+}
+
+TEST(Usage, HasNoSumWhereOneThreadWasNotCounted) {
+  const Usage counted = {.allocations = 1, .system_calls = 1};
+  EXPECT_FALSE((counted + Usage()).allocations);
+  EXPECT_FALSE((counted - Usage()).system_calls);
+}
+
+TEST(UsageMeter, CountsAllocationsWhereTheyCanBe) {
+  const UsageMeter meter;
+  const Usage before = meter.Read();
+  void* volatile memory = malloc(16);
+  const Usage used = meter.Read() - before;
+  free(memory);
+  EXPECT_EQ(used.allocations.has_value(), kCountsAllocations);
+  EXPECT_EQ(used.allocations.value_or(1), 1u);
+}
+
+TEST(UsageMeter, CountsASleep) {
+  const UsageMeter meter;
+  const Usage before = meter.Read();
+  poll(nullptr, 0, 1);
+  EXPECT_GE((meter.Read() - before).sleeps, 1u);
+}
+
+TEST(UsageMeter, CountsCpuTime) {
+  const UsageMeter meter;
+  const Usage before = meter.Read();
+  while ((meter.Read() - before).cpu == absl::ZeroDuration()) {
+  }
+  EXPECT_GT((meter.Read() - before).cpu, absl::ZeroDuration());
+}
+
+}  // namespace
+}  // namespace shoal

@@ -1,0 +1,33 @@
+#include "shoal/bench/used.h"
+
+#include <cstdint>
+#include <optional>
+
+namespace shoal {
+namespace {
+
+std::optional<uint64_t> Counted(int64_t count) {
+  return count < 0 ? std::nullopt : std::optional<uint64_t>(count);
+}
+
+}  // namespace
+
+void WriteUsage(const Usage& usage, schema::Used::Builder used) {
+  if (usage.allocations) {
+    used.setAllocations(static_cast<int64_t>(*usage.allocations));
+  }
+  if (usage.system_calls) {
+    used.setSystemCalls(static_cast<int64_t>(*usage.system_calls));
+  }
+  used.setSleeps(usage.sleeps);
+  used.setCpuNanoseconds(absl::ToInt64Nanoseconds(usage.cpu));
+}
+
+Usage ReadUsage(schema::Used::Reader used) {
+  return {.allocations = Counted(used.getAllocations()),
+          .system_calls = Counted(used.getSystemCalls()),
+          .sleeps = used.getSleeps(),
+          .cpu = absl::Nanoseconds(used.getCpuNanoseconds())};
+}
+
+}  // namespace shoal
