@@ -1,15 +1,13 @@
 // What calls take, over shared memory and over nothing.
 #pragma once
 
-#include <cstddef>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "shoal/bench/ping_calls.h"
 
 namespace shoal {
-
-constexpr size_t kSinkBytes = size_t{1} << 20;
 
 // How many calls to time, of each kind.
 struct CallCounts {

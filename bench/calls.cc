@@ -4,7 +4,6 @@
 #include <iostream>
 #include <iterator>
 #include <memory>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -22,8 +21,8 @@
 #include "shoal/bench/call_times.h"
 #include "shoal/bench/cpus.h"
 #include "shoal/bench/cross_cpu.h"
-#include "shoal/bench/ping_process.h"
 #include "shoal/bench/ping_server.h"
+#include "shoal/bench/server_process.h"
 
 ABSL_FLAG(std::string, serve, "", "answer calls at this address until told to stop");
 ABSL_FLAG(int, blocks, 100, "how many blocks to measure, at most");
@@ -59,13 +58,13 @@ absl::StatusOr<Cpus> ChooseCpus() {
   return Cpus{allowed.front(), allowed.back()};
 }
 
-absl::StatusOr<std::unique_ptr<PingProcess>> StartServer(Cpus cpus) {
+absl::StatusOr<std::unique_ptr<ServerProcess>> StartServer(Cpus cpus) {
   // A process inherits where it may run, and ends with the thread that started it: this one.
   if (absl::Status pinned = PinTo(cpus.server); !pinned.ok()) {
     return pinned;
   }
-  absl::StatusOr<std::unique_ptr<PingProcess>> server =
-      PingProcess::Start(absl::StrCat("shm:shoal-calls-", absl::Hex(std::random_device()())));
+  absl::StatusOr<std::unique_ptr<ServerProcess>> server =
+      ServerProcess::Start(UnusedAddress("shm"));
   if (absl::Status pinned = PinTo(cpus.client); !pinned.ok()) {
     return pinned;
   }
@@ -167,7 +166,7 @@ absl::Status Compare(CallCounts counts) {
   if (!cpus.ok()) {
     return cpus.status();
   }
-  const absl::StatusOr<std::unique_ptr<PingProcess>> server = StartServer(*cpus);
+  const absl::StatusOr<std::unique_ptr<ServerProcess>> server = StartServer(*cpus);
   if (!server.ok()) {
     return server.status();
   }

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "shoal/bench/channel_work.capnp.h"
+#include "shoal/bench/word_sum.h"
 
 namespace shoal {
 
@@ -11,6 +12,12 @@ namespace shoal {
 inline uint64_t SumOf(schema::Tick::Reader tick) {
   return tick.getSequence() + tick.getTime() + tick.getInstrument() + tick.getPrice() +
          tick.getVolume() + tick.getFlags() + tick.getValue();
+}
+
+// All words of its data, modulo 2^64.
+inline uint64_t SumOf(schema::Blob::Reader blob) {
+  const auto data = blob.getData();
+  return WordSum(data.begin(), data.size());
 }
 
 // Sets every field of `tick`.
@@ -26,10 +33,5 @@ inline void WriteTick(uint64_t sequence, uint64_t value, schema::Tick::Builder t
 
 // What WriteTick() makes a Tick's SumOf().
 inline uint64_t TickSum(uint64_t sequence, uint64_t value) { return 21 * sequence + value; }
-
-// The WordSum() of `bytes`, whole words, that each have the lowest byte of `sequence`.
-inline uint64_t FilledSum(uint64_t sequence, uint64_t bytes) {
-  return uint64_t{0x0101010101010101} * (sequence & 0xff) * (bytes / sizeof(uint64_t));
-}
 
 }  // namespace shoal

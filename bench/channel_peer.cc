@@ -12,7 +12,6 @@
 #include "shoal/bench/channel_messages.h"
 #include "shoal/bench/usage.h"
 #include "shoal/bench/used.h"
-#include "shoal/bench/word_sum.h"
 #include "shoal/transport/channel.h"
 
 namespace shoal {
@@ -22,11 +21,6 @@ absl::Status PublishAnswer(Channel& channel, uint64_t sum) {
   OutgoingMessage answer = channel.Claim();
   answer.InitRoot<schema::Answer>().setSum(sum);
   return channel.Publish(std::move(answer));
-}
-
-uint64_t SumOf(schema::Blob::Reader blob) {
-  const auto data = blob.getData();
-  return WordSum(data.begin(), data.size());
 }
 
 absl::Status AnswerEmpty(Channel& channel, IncomingMessage& received) {
@@ -101,7 +95,8 @@ absl::Status Do(schema::Task::Reader task, Channel& channel, const UsageMeter& m
       return AnswerStream<schema::Tick>(channel, count,
                                         [](schema::Tick::Reader tick) { return SumOf(tick); });
     case schema::Work::BLOBS:
-      return AnswerStream<schema::Blob>(channel, count, SumOf);
+      return AnswerStream<schema::Blob>(channel, count,
+                                        [](schema::Blob::Reader blob) { return SumOf(blob); });
     case schema::Work::USAGE:
       return AnswerUsage(channel, meter);
   }

@@ -10,6 +10,7 @@
 #include "shoal/bench/channel_messages.h"
 #include "shoal/bench/usage.h"
 #include "shoal/bench/used.h"
+#include "shoal/bench/word_sum.h"
 #include "shoal/transport/channel.h"
 
 namespace shoal {

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -120,12 +121,57 @@ absl::StatusOr<absl::Duration> TimeCrossRead(int writer, int reader, size_t byte
   }
   uint64_t written = 0;
   for (int turn = 1; turn <= count; ++turn) {
-    written += uint64_t{0x0101010101010101} * (turn & 0xff) * (bytes / sizeof(uint64_t));
+    written += FilledSum(turn, bytes);
   }
   if (sum != written) {
     return absl::DataLossError("what one CPU read is not what the other wrote");
   }
   return Median(std::move(reads));
+}
+
+absl::StatusOr<absl::Duration> TimeCrossStream(int writer, int reader, size_t bytes, int count) {
+  if (writer == reader) {
+    return absl::ZeroDuration();
+  }
+  constexpr size_t kMemory = size_t{4} << 20;
+  const uint64_t buffers = std::max<uint64_t>(kMemory / bytes, 2);
+  std::vector<char> memory(buffers * bytes);
+  const auto buffer = [&](uint64_t turn) { return memory.data() + turn % buffers * bytes; };
+  // Once round more than is timed, to touch all.
+  const uint64_t last = buffers + static_cast<uint64_t>(count);
+  Turns turns;
+  uint64_t sum = 0;
+  uint64_t read_turn = 0;
+  const auto read = [&] { sum += WordSum(buffer(++read_turn), bytes); };
+  absl::Duration time;
+  const auto write = [&] {
+    auto begin = Clock::now();
+    for (uint64_t turn = 1; turn <= last; ++turn) {
+      if (turn > buffers && !Await(turns.back, turn - buffers)) {
+        return false;
+      }
+      if (turn == buffers + 1) {
+        begin = Clock::now();
+      }
+      memset(buffer(turn), static_cast<int>(turn & 0xff), bytes);
+      turns.there.store(turn, std::memory_order_release);
+    }
+    const bool done = Await(turns.back, last);
+    time = absl::FromChrono(Clock::now() - begin) / count;
+    return done;
+  };
+  const absl::Status status = InTurns(writer, reader, last, turns, read, write);
+  if (!status.ok()) {
+    return status;
+  }
+  uint64_t written = 0;
+  for (uint64_t turn = 1; turn <= last; ++turn) {
+    written += FilledSum(turn, bytes);
+  }
+  if (sum != written) {
+    return absl::DataLossError("what one CPU read is not what the other wrote");
+  }
+  return time;
 }
 
 }  // namespace shoal

@@ -13,6 +13,7 @@ constexpr int kNoSuchCpu = 1023;
 TEST(CrossCpu, CostsNothingWithinOneCpu) {
   EXPECT_EQ(*TimeHandover(0, 0, 3), absl::ZeroDuration());
   EXPECT_EQ(*TimeCrossRead(0, 0, 4096, 3), absl::ZeroDuration());
+  EXPECT_EQ(*TimeCrossStream(0, 0, 4096, 3), absl::ZeroDuration());
 }
 
 TEST(CrossCpu, TakesTimeBetweenTwo) {
@@ -20,6 +21,7 @@ TEST(CrossCpu, TakesTimeBetweenTwo) {
   const bool two = cpus.size() > 1;
   EXPECT_EQ(*TimeHandover(cpus.front(), cpus.back(), 3) > absl::ZeroDuration(), two);
   EXPECT_EQ(*TimeCrossRead(cpus.front(), cpus.back(), 4096, 3) > absl::ZeroDuration(), two);
+  EXPECT_EQ(*TimeCrossStream(cpus.front(), cpus.back(), 65536, 99) > absl::ZeroDuration(), two);
 }
 
 TEST(CrossCpu, EndsWhenTheNearCpuIsNotThere) {

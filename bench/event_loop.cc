@@ -4,7 +4,6 @@
 #include <chrono>
 #include <iostream>
 #include <memory>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -18,8 +17,8 @@
 #include "kj/timer.h"
 #include "shoal/bench/median.h"
 #include "shoal/bench/ping.capnp.h"
-#include "shoal/bench/ping_process.h"
 #include "shoal/bench/ping_server.h"
+#include "shoal/bench/server_process.h"
 #include "shoal/rpc/client.h"
 
 ABSL_FLAG(std::string, serve, "", "answer calls at this address until told to stop");
@@ -90,7 +89,7 @@ absl::Duration LongestTick(Connection& connection, int ticks, int in_flight) {
 double Microseconds(absl::Duration duration) { return absl::ToDoubleMicroseconds(duration); }
 
 absl::Status Run() {
-  auto server = PingProcess::Start(absl::StrCat("shm:shoal-loop-", std::random_device()()));
+  auto server = ServerProcess::Start(UnusedAddress("shm"));
   if (!server.ok()) {
     return server.status();
   }

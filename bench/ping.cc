@@ -1,13 +1,9 @@
 // Times a 16-byte Cap'n Proto call and its answer, between two processes.
 
-#include <stdlib.h>
-
 #include <algorithm>
 #include <iostream>
 #include <memory>
-#include <random>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/flags/flag.h"
@@ -19,9 +15,9 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "shoal/bench/ping_client.h"
-#include "shoal/bench/ping_process.h"
 #include "shoal/bench/ping_server.h"
 #include "shoal/bench/ping_times.h"
+#include "shoal/bench/server_process.h"
 
 ABSL_FLAG(std::string, serve, "", "answer pings at this address until told to stop");
 ABSL_FLAG(std::string, connect, "", "ping the server at this address");
@@ -58,22 +54,15 @@ absl::Status RunClient(const std::string& address, int count) {
 
 struct Transport {
   std::string name;
-  std::unique_ptr<PingProcess> server;
+  std::unique_ptr<ServerProcess> server;
   PingTimes times;
 };
 
 absl::StatusOr<std::vector<Transport>> StartServers() {
-  const char* const tmpdir = getenv("TMPDIR");
-  // A process id would not do: in containers that share /tmp or a network it is not unique.
-  const std::string unique = absl::StrCat("shoal-ping-", absl::Hex(std::random_device()()));
-  const std::pair<std::string, std::string> addresses[] = {
-      {"shm", absl::StrCat("shm:", unique)},
-      {"unix", absl::StrCat("unix:", tmpdir == nullptr ? "/tmp" : tmpdir, "/", unique)},
-      {"tcp", "127.0.0.1:0"},
-  };
   std::vector<Transport> transports;
-  for (const auto& [name, address] : addresses) {
-    absl::StatusOr<std::unique_ptr<PingProcess>> server = PingProcess::Start(address);
+  for (const std::string name : {"shm", "unix", "tcp"}) {
+    absl::StatusOr<std::unique_ptr<ServerProcess>> server =
+        ServerProcess::Start(UnusedAddress(name));
     if (!server.ok()) {
       return server.status();
     }

@@ -34,4 +34,9 @@ inline uint64_t WordSum(const void* data, size_t bytes) {
   return sum;
 }
 
+// The WordSum() of `bytes` bytes, whole words, that are all the lowest byte of `sequence`.
+inline uint64_t FilledSum(uint64_t sequence, uint64_t bytes) {
+  return uint64_t{0x0101010101010101} * (sequence & 0xff) * (bytes / sizeof(uint64_t));
+}
+
 }  // namespace shoal

@@ -21,5 +21,10 @@ TEST(WordSum, LeavesOutBytesAfterTheLastWholeWord) {
   EXPECT_EQ(WordSum(words, 15), 5u);
 }
 
+TEST(FilledSum, IsTheWordSumOfBytesThatAreAllTheSame) {
+  const std::vector<uint8_t> bytes(24, 0x17);
+  EXPECT_EQ(FilledSum(0xff17, bytes.size()), WordSum(bytes.data(), bytes.size()));
+}
+
 }  // namespace
 }  // namespace shoal

@@ -1,0 +1,169 @@
+#include "shoal/bench/rpc_work.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "kj/exception.h"
+#include "kj/vector.h"
+#include "shoal/bench/memory.h"
+#include "shoal/bench/ping_calls.h"
+#include "shoal/bench/ping_vats.h"
+#include "shoal/bench/usage.h"
+#include "shoal/bench/used.h"
+#include "shoal/rpc/client.h"
+
+namespace shoal {
+namespace {
+
+// Samples `call`, which makes `calls` at a time that each carry `bytes`.
+template <typename Call, typename ReadUsage>
+absl::StatusOr<Samples> SampleCall(Call call, int calls, uint64_t bytes, const SampleBudget& budget,
+                                   ReadUsage usage) {
+  // Sleeping takes the time of many calls.
+  const int most = budget.idle > absl::ZeroDuration() ? 10 : BatchOf(bytes);
+  const auto operate = [&](uint64_t sequence) {
+    return call(sequence) ? absl::OkStatus()
+                          : absl::DataLossError("the answer to a call is not what it must be");
+  };
+  const auto batch = [&](Samples& samples) {
+    absl::Status taken;
+    for (int i = 0; taken.ok() && i < std::max(most / calls, 1); ++i) {
+      taken = TakeSample(operate, budget, samples);
+      samples.times.back() /= calls;
+      samples.operations += calls - 1;
+    }
+    return taken;
+  };
+  return TakeBatches(budget, batch, usage);
+}
+
+template <typename ReadUsage>
+absl::StatusOr<Samples> SampleWork(schema::Ping::Client ping, kj::WaitScope& wait_scope,
+                                   RpcWork work, const SampleBudget& budget, ReadUsage usage) {
+  switch (work) {
+    case RpcWork::kPing:
+      return SampleCall(PingCall{ping, wait_scope}, 1, 16, budget, usage);
+    case RpcWork::kInFlight: {
+      auto pings = kj::heapArrayBuilder<schema::Ping::Client>(kCallsInFlight);
+      for (int i = 0; i < kCallsInFlight; ++i) {
+        pings.add(ping);
+      }
+      return SampleCall(PingsInFlight{pings.asPtr(), wait_scope}, kCallsInFlight, 16, budget,
+                        usage);
+    }
+    case RpcWork::kSink:
+      return SampleCall(SinkCall{ping, wait_scope}, 1, kSinkBytes, budget, usage);
+    case RpcWork::kEcho:
+      return SampleCall(EchoCall{ping, wait_scope}, 1, kSinkBytes, budget, usage);
+    case RpcWork::kStream:
+      return SampleCall(StreamCall{ping, wait_scope}, StreamCall::kChunks, StreamCall::kChunkBytes,
+                        budget, usage);
+  }
+  return absl::InvalidArgumentError("there is no such work");
+}
+
+Usage UsageOfServer(schema::Ping::Client& ping, kj::WaitScope& wait_scope) {
+  return ReadUsage(ping.usageRequest().send().wait(wait_scope).getUsed());
+}
+
+// Connections of this thread, each of which has had an answer.
+class Clients {
+ public:
+  Clients(const std::string& address, int count) {
+    RpcClientOptions options;
+    options.upgrade = false;  // TCP is what TCP is timed by
+    for (int i = 0; i < count; ++i) {
+      clients_.push_back(
+          std::make_unique<RpcClient>(address.c_str(), 0, capnp::ReaderOptions(), options));
+      auto& client = *clients_.back();
+      client.getMain<schema::Ping>().pingRequest().send().wait(client.getWaitScope());
+      pings_.add(client.getMain<schema::Ping>());
+    }
+  }
+
+  kj::ArrayPtr<schema::Ping::Client> pings() { return pings_.asPtr(); }
+  kj::WaitScope& wait_scope() { return clients_.front()->getWaitScope(); }
+
+ private:
+  std::vector<std::unique_ptr<RpcClient>> clients_;
+  kj::Vector<schema::Ping::Client> pings_;
+};
+
+absl::Status NoAnswer(const std::string& address, const kj::Exception& exception) {
+  return absl::UnavailableError(
+      absl::StrCat("no answer from ", address, ": ", exception.getDescription().cStr()));
+}
+
+}  // namespace
+
+absl::StatusOr<Samples> SampleCalls(const std::string& address, RpcWork work,
+                                    const SampleBudget& budget) {
+  return WithServer(address, [&](schema::Ping::Client ping, kj::WaitScope& wait_scope) {
+    const UsageMeter meter;
+    return SampleWork(ping, wait_scope, work, budget, [&]() -> absl::StatusOr<Usage> {
+      return meter.Read() + UsageOfServer(ping, wait_scope);
+    });
+  });
+}
+
+absl::StatusOr<Samples> SampleLoopbackCalls(RpcWork work, const SampleBudget& budget) {
+  return WithLoopback([&](schema::Ping::Client ping, kj::WaitScope& wait_scope) {
+    const UsageMeter meter;
+    return SampleWork(ping, wait_scope, work, budget,
+                      [&]() -> absl::StatusOr<Usage> { return meter.Read(); });
+  });
+}
+
+absl::StatusOr<Samples> SampleManyClients(const std::string& address, int clients,
+                                          const SampleBudget& budget) {
+  try {
+    Clients all(address, clients);
+    const UsageMeter meter;
+    return SampleCall(PingsInFlight{all.pings(), all.wait_scope()}, clients, 16, budget,
+                      [&]() -> absl::StatusOr<Usage> {
+                        return meter.Read() + UsageOfServer(all.pings().front(), all.wait_scope());
+                      });
+  } catch (const kj::Exception& exception) {
+    return NoAnswer(address, exception);
+  }
+}
+
+absl::StatusOr<Samples> SampleRpcConnect(const std::string& address, const SampleBudget& budget) {
+  try {
+    const UsageMeter meter;
+    std::unique_ptr<Clients> client;
+    const auto connect = [&](uint64_t) {
+      client = std::make_unique<Clients>(address, 1);
+      return absl::OkStatus();
+    };
+    const auto batch = [&](Samples& samples) {
+      client.reset();
+      return TakeSample(connect, budget, samples);
+    };
+    return TakeBatches(budget, batch, [&] { return absl::StatusOr<Usage>(meter.Read()); });
+  } catch (const kj::Exception& exception) {
+    return NoAnswer(address, exception);
+  }
+}
+
+absl::StatusOr<Samples> SampleMemory(const std::string& address, int server_pid, int clients) {
+  try {
+    // What the first connection alone needs, such as an event loop.
+    Clients first(address, 1);
+    const auto before = HeldMemory(server_pid);
+    Clients others(address, clients);
+    const auto after = HeldMemory(server_pid);
+    if (!before.ok() || !after.ok()) {
+      return before.ok() ? after.status() : before.status();
+    }
+    return Samples{.memory_bytes = (*after - *before) / clients};
+  } catch (const kj::Exception& exception) {
+    return NoAnswer(address, exception);
+  }
+}
+
+}  // namespace shoal
