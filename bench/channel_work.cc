@@ -146,9 +146,10 @@ absl::StatusOr<Usage> UsageOfBoth(Channel& channel, const UsageMeter& meter) {
   return meter.Read() + ReadUsage(answer->Root<schema::Used>());
 }
 
-// A stream of some milliseconds.
+// A stream of about a millisecond: long against its answer, and short enough that most are not
+// interrupted.
 uint64_t StreamLength(uint64_t bytes) {
-  return std::clamp<uint64_t>((uint64_t{128} << 20) / std::max<uint64_t>(bytes, 1), 64, 100000);
+  return std::clamp<uint64_t>((uint64_t{64} << 20) / bytes, 32, 20000);
 }
 
 absl::StatusOr<Samples> SampleStream(Channel& channel, Work work, uint64_t bytes,

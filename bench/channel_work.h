@@ -14,7 +14,7 @@ namespace shoal {
 // until the budget is spent, and disconnects. kDataLoss where an answer is wrong.
 //
 // Empty, tick, whole, header: a sample is a round trip, with the request built in place. Ticks,
-// blobs: it is a message of a stream, as the mean over some milliseconds, the answer included.
+// blobs: it is a message of a stream, as the mean over about a millisecond, the answer included.
 absl::StatusOr<Samples> SampleChannelWork(const std::string& address, schema::Work work,
                                           uint64_t bytes, const SampleBudget& budget);
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -83,7 +84,14 @@ std::string Uses(const std::vector<Result>& results) {
   std::string table = absl::StrFormat("%-32s %-11s %8s %10s %10s %10s %10s %12s %8s %10s\n", "work",
                                       "transport", "size", "allocs", "syscalls", "sleeps", "CPU",
                                       "messages/s", "GB/s", "memory");
+  const Result* last = nullptr;
   for (const Result& result : results) {
+    // A work has a result for each of its targets.
+    if (last != nullptr && std::tie(last->work, last->transport, last->size) ==
+                               std::tie(result.work, result.transport, result.size)) {
+      continue;
+    }
+    last = &result;
     absl::StrAppendFormat(
         &table, "%-32s %-11s %8s %10s %10s %10s %10s %12s %8s %10s\n", result.work,
         result.transport, Size(result.size), Or(result.allocations, "%.2f"),

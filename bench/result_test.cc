@@ -81,6 +81,12 @@ TEST(ResultTable, HasMemoryOnlyAmongWhatAnOperationUses) {
   EXPECT_THAT(table.substr(0, table.find("per operation")), Not(HasSubstr("connection")));
 }
 
+TEST(ResultTable, HasWhatAnOperationUsesOnceWhereItHasSeveralTargets) {
+  const std::string table = ToTable(SomeMachine(), {SomeResult(), SomeResult()});
+  const std::string uses = table.substr(table.find("per operation"));
+  EXPECT_EQ(uses.find("round trip"), uses.rfind("round trip"));
+}
+
 TEST(ResultTable, EndsWithHowManyTargetsAreMet) {
   Result missed = SomeResult();
   missed.met = Met::kNo;

@@ -1,5 +1,7 @@
 #include "shoal/bench/rpc_work.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <memory>
 #include <utility>
@@ -150,10 +152,12 @@ absl::StatusOr<Samples> SampleRpcConnect(const std::string& address, const Sampl
   }
 }
 
-absl::StatusOr<Samples> SampleMemory(const std::string& address, int server_pid, int clients) {
+absl::StatusOr<Samples> SampleMemory(const std::string& address, pid_t server_pid, int clients) {
   try {
     // What the first connection alone needs, such as an event loop.
     Clients first(address, 1);
+    // What this process does not use now shall count when it is used again.
+    malloc_trim(0);
     const auto before = HeldMemory(server_pid);
     Clients others(address, clients);
     const auto after = HeldMemory(server_pid);

@@ -1,6 +1,8 @@
 // The asking side of the benchmark's calls.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
 
@@ -37,8 +39,9 @@ absl::StatusOr<Samples> SampleManyClients(const std::string& address, int client
 // From a new RpcClient to the answer to its first ping.
 absl::StatusOr<Samples> SampleRpcConnect(const std::string& address, const SampleBudget& budget);
 
-// What each of `clients` connections adds to what this process and the server, `server_pid`, hold
-// of memory, after a ping through each: shared memory that was touched, and their own.
-absl::StatusOr<Samples> SampleMemory(const std::string& address, int server_pid, int clients);
+// What each of `clients` connections adds to the memory that this process and the server have
+// touched, see HeldMemory(), after a ping through each. The server, whose process is `server_pid`,
+// must be a fresh one: a process keeps what earlier connections needed.
+absl::StatusOr<Samples> SampleMemory(const std::string& address, pid_t server_pid, int clients);
 
 }  // namespace shoal

@@ -6,6 +6,7 @@
 #include "shoal/bench/cross_cpu.h"
 #include "shoal/bench/ping_calls.h"
 #include "shoal/bench/rpc_work.h"
+#include "shoal/bench/server_process.h"
 #include "shoal/bench/workloads.h"
 
 namespace shoal {
@@ -115,6 +116,15 @@ absl::StatusOr<Samples> SampleRead(const Cpus& cpus, absl::Duration time) {
   return samples;
 }
 
+absl::StatusOr<Samples> SampleFreshMemory(const std::string& transport) {
+  constexpr int kConnections = 32;
+  const auto server = ServerProcess::Start(UnusedAddress(transport));
+  if (!server.ok()) {
+    return server.status();
+  }
+  return SampleMemory((*server)->address(), (*server)->pid(), kConnections);
+}
+
 class List {
  public:
   List(const Servers& servers, const Cpus& cpus, absl::Duration time)
@@ -195,10 +205,7 @@ class List {
            }});
       Add({.id = {"memory of a connection", transport, 0},
            .measure = Measure::kMemory,
-           .sample = [address = Address(transport), pid = servers_.across(transport).pid()] {
-             constexpr int kConnections = 16;
-             return SampleMemory(address, pid, kConnections);
-           }});
+           .sample = [transport] { return SampleFreshMemory(transport); }});
     }
   }
 

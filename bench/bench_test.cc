@@ -1,0 +1,128 @@
+// bench/bench as a user runs it.
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace {
+
+using testing::ContainsRegex;
+using testing::HasSubstr;
+using testing::MatchesRegex;
+
+struct Outcome {
+  int exit_status;
+  std::string output;  // of standard output and standard error together
+};
+
+// Runs bench/bench in a shell, for as short as it can be.
+Outcome RunBench(const std::string& arguments) {
+  FILE* output =
+      popen(absl::StrCat("exec bench/bench --time=0 --block=0 ", arguments, " 2>&1").c_str(), "r");
+  Outcome outcome;
+  for (int c = fgetc(output); c != EOF; c = fgetc(output)) {
+    outcome.output.push_back(static_cast<char>(c));
+  }
+  outcome.exit_status = WEXITSTATUS(pclose(output));
+  return outcome;
+}
+
+// A folder for sockets and results, whose path is short enough for the former.
+class Bench : public testing::Test {
+ protected:
+  Bench() { setenv("TMPDIR", folder_.c_str(), 1); }
+  ~Bench() override { std::filesystem::remove_all(folder_); }
+
+  char name_[sizeof("/tmp/bench-test-XXXXXX")] = "/tmp/bench-test-XXXXXX";
+  std::filesystem::path folder_ = mkdtemp(name_);
+};
+
+// A line of the table of times, from its samples to its ratio.
+constexpr char kTimes[] = "[0-9]+( +[0-9.]+ [num]s){4} +[0-9.]+ [num]s[~ ] +[-0-9.]+";
+
+TEST_F(Bench, PrintsTheMachineAndTheTimesOfAWorkThatHasATarget) {
+  const Outcome outcome = RunBench("--only='round trip, one CPU'");
+  EXPECT_EQ(outcome.exit_status, 0);
+  EXPECT_THAT(outcome.output, ContainsRegex("\nCap'n Proto [0-9.]+, Abseil [0-9a-z.]+, "
+                                            "(g\\+\\+|clang) [0-9.]+, (not )?optimised\n"
+                                            "client on CPU [0-9]+, server on CPU [0-9]+"));
+  EXPECT_THAT(outcome.output,
+              ContainsRegex(absl::StrCat("\nround trip, one CPU +shm +64 B +", kTimes,
+                                         "  (met|NOT met): 12.0 us = 12 us\n")));
+  EXPECT_THAT(outcome.output, ContainsRegex("\n[01] of 1 targets met\n$"));
+}
+
+TEST_F(Bench, MeasuresEveryWorkOverAChannel) {
+  const Outcome outcome = RunBench("--only=r");
+  EXPECT_EQ(outcome.exit_status, 0) << outcome.output;
+  for (const std::string work :
+       {"round trip, read whole +shm +0 B", "round trip, read whole +shm +64 B",
+        "round trip, read whole +shm +1 KiB", "round trip, read whole +shm +64 KiB",
+        "round trip, read whole +shm +1 MiB", "round trip, read whole +shm +64 MiB",
+        "round trip, header read +shm +64 MiB", "1 ms idle, round trip +shm +64 B",
+        "stream, read whole +shm +64 B", "stream, read whole +shm +1 MiB",
+        "connect and round trip +shm +0 B"}) {
+    EXPECT_THAT(outcome.output, ContainsRegex(absl::StrCat("\n", work, " +", kTimes)));
+  }
+}
+
+TEST_F(Bench, MeasuresPingsOverEveryTransport) {
+  const Outcome outcome = RunBench("--only=ping");
+  EXPECT_EQ(outcome.exit_status, 0) << outcome.output;
+  for (const std::string work :
+       {"ping", "1 ms idle, ping", "ping, one CPU", "ping, 64 clients", "connect and ping"}) {
+    for (const std::string transport : {"shm", "unix", "tcp"}) {
+      EXPECT_THAT(outcome.output,
+                  ContainsRegex(absl::StrCat("\n", work, " +", transport, " +16 B +", kTimes)));
+    }
+  }
+  EXPECT_THAT(outcome.output, ContainsRegex(absl::StrCat("\nping +loop client +16 B +", kTimes)));
+  EXPECT_THAT(outcome.output, ContainsRegex("\n[0-5] of 5 targets met\n$"));
+}
+
+TEST_F(Bench, MeasuresTheMemoryOfAConnection) {
+  EXPECT_THAT(RunBench("--only=memory").output,
+              ContainsRegex("\nmemory of a connection +shm .* [0-9]+ [KM]iB\n"));
+}
+
+TEST_F(Bench, WritesAnObjectForEachResultAsJson) {
+  const std::string path = folder_ / "results.json";
+  ASSERT_EQ(RunBench(absl::StrCat("--only='1 client' --json=", path)).exit_status, 0);
+  std::ifstream file(path);
+  const std::string json{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_THAT(json, MatchesRegex("\\[\n(\\{\"work\": \"ping, 1 client\", \"transport\": "
+                                 "\"(shm|unix|tcp)\", [^{}]*\\},?\n){3}\\]\n"));
+}
+
+TEST_F(Bench, LeavesNothingBehind) {
+  ASSERT_EQ(RunBench("--only='1 client'").exit_status, 0);
+  EXPECT_TRUE(std::filesystem::is_empty(folder_));
+}
+
+TEST_F(Bench, RefusesToMeasureNothing) {
+  const Outcome outcome = RunBench("--only=nothing");
+  EXPECT_EQ(outcome.exit_status, 1);
+  EXPECT_THAT(outcome.output, HasSubstr("--only=nothing leaves no work"));
+}
+
+TEST_F(Bench, SaysWhereItCannotWrite) {
+  const Outcome outcome = RunBench("--only='1 client' --json=/nowhere/file");
+  EXPECT_EQ(outcome.exit_status, 1);
+  EXPECT_THAT(outcome.output, HasSubstr("--json=/nowhere/file cannot be written"));
+}
+
+TEST_F(Bench, RefusesAnArgumentThatIsNotAFlag) {
+  const Outcome outcome = RunBench("shm:a");
+  EXPECT_EQ(outcome.exit_status, 1);
+  EXPECT_THAT(outcome.output, HasSubstr("unexpected argument 'shm:a'"));
+}
+
+}  // namespace
