@@ -74,13 +74,13 @@ absl::Status AnswerStream(Channel& channel, uint64_t count, Sum sum_of) {
   return PublishAnswer(channel, sum);
 }
 
-absl::Status AnswerUsage(Channel& channel, const UsageMeter& meter) {
+absl::Status AnswerUsage(Channel& channel, UsageMeter& meter) {
   OutgoingMessage answer = channel.Claim();
   WriteUsage(meter.Read(), answer.InitRoot<schema::Used>());
   return channel.Publish(std::move(answer));
 }
 
-absl::Status Do(schema::Task::Reader task, Channel& channel, const UsageMeter& meter) {
+absl::Status Do(schema::Task::Reader task, Channel& channel, UsageMeter& meter) {
   const uint64_t count = task.getCount();
   switch (task.getWork()) {
     case schema::Work::EMPTY:
@@ -104,7 +104,7 @@ absl::Status Do(schema::Task::Reader task, Channel& channel, const UsageMeter& m
 }
 
 // Until the client is gone, or something fails.
-void Serve(Channel& channel, const UsageMeter& meter) {
+void Serve(Channel& channel, UsageMeter& meter) {
   absl::Status done;
   while (done.ok()) {
     absl::StatusOr<IncomingMessage> task = channel.Receive();
@@ -124,7 +124,7 @@ absl::Status ServeChannelWork(const std::string& address) {
     return listener.status();
   }
   std::cout << "serving " << (*listener)->address() << std::endl;
-  const UsageMeter meter;
+  UsageMeter meter;
   while (true) {
     absl::StatusOr<std::unique_ptr<Channel>> channel = (*listener)->Accept();
     if (!channel.ok()) {

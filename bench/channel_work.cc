@@ -135,7 +135,7 @@ absl::Status StreamBlobs(Channel& channel, uint64_t count, uint64_t bytes, uint6
   return streamed.ok() ? Expect(channel, sum) : streamed;
 }
 
-absl::StatusOr<Usage> UsageOfBoth(Channel& channel, const UsageMeter& meter) {
+absl::StatusOr<Usage> UsageOfBoth(Channel& channel, UsageMeter& meter) {
   if (absl::Status sent = Send(channel, Work::USAGE, 0); !sent.ok()) {
     return sent;
   }
@@ -154,7 +154,7 @@ uint64_t StreamLength(uint64_t bytes) {
 
 absl::StatusOr<Samples> SampleStream(Channel& channel, Work work, uint64_t bytes,
                                      const SampleBudget& budget) {
-  const UsageMeter meter;
+  UsageMeter meter;
   const uint64_t count = StreamLength(bytes);
   const bool ticks = work == Work::TICKS;
   const uint64_t sum = Total(count, [&](uint64_t sequence) {
@@ -178,7 +178,7 @@ absl::StatusOr<Samples> SampleStream(Channel& channel, Work work, uint64_t bytes
 
 absl::StatusOr<Samples> SampleRoundTrips(Channel& channel, Work work, uint64_t bytes,
                                          const SampleBudget& budget) {
-  const UsageMeter meter;
+  UsageMeter meter;
   // Sleeping takes the time of many round trips.
   const int count =
       budget.idle > absl::ZeroDuration() ? std::min(BatchOf(bytes), 10) : BatchOf(bytes);
@@ -212,7 +212,7 @@ absl::StatusOr<Samples> SampleChannelBuild(const std::string& address, uint64_t 
   if (!channel.ok()) {
     return channel.status();
   }
-  const UsageMeter meter;
+  UsageMeter meter;
   const auto build = [&](uint64_t sequence) {
     BuildBlob(**channel, sequence, bytes);
     return absl::OkStatus();
@@ -228,7 +228,7 @@ absl::StatusOr<Samples> SampleChannelBuild(const std::string& address, uint64_t 
 
 absl::StatusOr<Samples> SampleChannelConnect(const std::string& address,
                                              const SampleBudget& budget) {
-  const UsageMeter meter;
+  UsageMeter meter;
   std::unique_ptr<Channel> channel;
   const auto connect = [&](uint64_t) {
     absl::StatusOr<std::unique_ptr<Channel>> connected = Connect(address);
@@ -243,7 +243,9 @@ absl::StatusOr<Samples> SampleChannelConnect(const std::string& address,
     channel.reset();
     return TakeSample(connect, budget, samples);
   };
-  return TakeBatches(budget, batch, [&] { return absl::StatusOr<Usage>(meter.Read()); });
+  // The channel that would be counted is another one at the end.
+  return TakeBatches(budget, batch,
+                     [&] { return absl::StatusOr<Usage>(WithoutChannels(meter.Read())); });
 }
 
 }  // namespace shoal

@@ -31,4 +31,6 @@ struct Used {
   systemCalls @1 :Int64 = -1;
   sleeps @2 :UInt64;
   cpuNanoseconds @3 :Int64;
+  parks @4 :Int64 = -1;
+  rings @5 :Int64 = -1;
 }

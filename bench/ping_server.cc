@@ -62,7 +62,7 @@ class PingServer final : public schema::Ping::Server {
   }
 
  private:
-  const UsageMeter meter_;
+  UsageMeter meter_;
   uint64_t written_ = 0;
 };
 

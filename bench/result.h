@@ -40,6 +40,8 @@ struct Result {
   std::optional<double> allocations = std::nullopt;
   std::optional<double> system_calls = std::nullopt;
   std::optional<double> sleeps = std::nullopt;  // voluntary switches of context
+  std::optional<double> parks = std::nullopt;   // sleeps of a channel over shared memory
+  std::optional<double> rings = std::nullopt;   // its wake-ups of the peer, a system call each
   std::optional<double> cpu_ns = std::nullopt;
 
   std::optional<double> messages_per_second = std::nullopt;  // of a stream

@@ -78,6 +78,8 @@ std::string ToObject(const Machine& machine, const Result& result) {
   members.Add("allocations", Number(result.allocations));
   members.Add("system_calls", Number(result.system_calls));
   members.Add("sleeps", Number(result.sleeps));
+  members.Add("parks", Number(result.parks));
+  members.Add("rings", Number(result.rings));
   members.Add("cpu_ns", Number(result.cpu_ns));
   members.Add("messages_per_second", Number(result.messages_per_second));
   members.Add("gigabytes_per_second", Number(result.gigabytes_per_second));

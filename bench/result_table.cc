@@ -81,9 +81,9 @@ std::string Times(const std::vector<Result>& results) {
 }
 
 std::string Uses(const std::vector<Result>& results) {
-  std::string table = absl::StrFormat("%-32s %-11s %8s %10s %10s %10s %10s %12s %8s %10s\n", "work",
-                                      "transport", "size", "allocs", "syscalls", "sleeps", "CPU",
-                                      "messages/s", "GB/s", "memory");
+  std::string table = absl::StrFormat("%-32s %-11s %8s %8s %8s %8s %8s %8s %9s %12s %8s %8s\n",
+                                      "work", "transport", "size", "allocs", "syscalls", "sleeps",
+                                      "parks", "rings", "CPU", "messages/s", "GB/s", "memory");
   const Result* last = nullptr;
   for (const Result& result : results) {
     // A work has a result for each of its targets.
@@ -93,11 +93,11 @@ std::string Uses(const std::vector<Result>& results) {
     }
     last = &result;
     absl::StrAppendFormat(
-        &table, "%-32s %-11s %8s %10s %10s %10s %10s %12s %8s %10s\n", result.work,
+        &table, "%-32s %-11s %8s %8s %8s %8s %8s %8s %9s %12s %8s %8s\n", result.work,
         result.transport, Size(result.size), Or(result.allocations, "%.2f"),
-        Or(result.system_calls, "%.3f"), Or(result.sleeps, "%.3f"),
-        result.cpu_ns ? Time(*result.cpu_ns) : kNothing, Or(result.messages_per_second, "%.0f"),
-        Or(result.gigabytes_per_second, "%.2f"),
+        Or(result.system_calls, "%.3f"), Or(result.sleeps, "%.3f"), Or(result.parks, "%.3f"),
+        Or(result.rings, "%.3f"), result.cpu_ns ? Time(*result.cpu_ns) : kNothing,
+        Or(result.messages_per_second, "%.0f"), Or(result.gigabytes_per_second, "%.2f"),
         result.memory_bytes ? Size(static_cast<uint64_t>(*result.memory_bytes)) : kNothing);
   }
   return table;
@@ -119,8 +119,10 @@ std::string ToTable(const Machine& machine, const std::vector<Result>& results) 
       "floor: a cache line there and back between the two CPUs, measured with each block; ~: it "
       "moved in every block\n"
       "ratio: the median to the floor, within a block\n\n",
-      Times(results), "\nper operation, both processes together\n", Uses(results), "\n",
-      Verdict(results), "\n");
+      Times(results),
+      "\nper operation, both processes together; parks and rings: how often a channel slept, and "
+      "woke its peer\n",
+      Uses(results), "\n", Verdict(results), "\n");
 }
 
 }  // namespace shoal

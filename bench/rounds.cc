@@ -84,6 +84,8 @@ void AddUsage(const std::vector<Placed>& blocks, Result& result) {
   result.allocations = each(used->allocations);
   result.system_calls = each(used->system_calls);
   result.sleeps = each(used->sleeps);
+  result.parks = each(used->parks);
+  result.rings = each(used->rings);
   result.cpu_ns = Nanoseconds(used->cpu) / operations;
 }
 

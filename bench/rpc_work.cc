@@ -105,7 +105,7 @@ absl::Status NoAnswer(const std::string& address, const kj::Exception& exception
 absl::StatusOr<Samples> SampleCalls(const std::string& address, RpcWork work,
                                     const SampleBudget& budget) {
   return WithServer(address, [&](schema::Ping::Client ping, kj::WaitScope& wait_scope) {
-    const UsageMeter meter;
+    UsageMeter meter;
     return SampleWork(ping, wait_scope, work, budget, [&]() -> absl::StatusOr<Usage> {
       return meter.Read() + UsageOfServer(ping, wait_scope);
     });
@@ -114,7 +114,7 @@ absl::StatusOr<Samples> SampleCalls(const std::string& address, RpcWork work,
 
 absl::StatusOr<Samples> SampleLoopbackCalls(RpcWork work, const SampleBudget& budget) {
   return WithLoopback([&](schema::Ping::Client ping, kj::WaitScope& wait_scope) {
-    const UsageMeter meter;
+    UsageMeter meter;
     return SampleWork(ping, wait_scope, work, budget,
                       [&]() -> absl::StatusOr<Usage> { return meter.Read(); });
   });
@@ -124,7 +124,7 @@ absl::StatusOr<Samples> SampleManyClients(const std::string& address, int client
                                           const SampleBudget& budget) {
   try {
     Clients all(address, clients);
-    const UsageMeter meter;
+    UsageMeter meter;
     return SampleCall(PingsInFlight{all.pings(), all.wait_scope()}, clients, 16, budget,
                       [&]() -> absl::StatusOr<Usage> {
                         return meter.Read() + UsageOfServer(all.pings().front(), all.wait_scope());
@@ -136,7 +136,7 @@ absl::StatusOr<Samples> SampleManyClients(const std::string& address, int client
 
 absl::StatusOr<Samples> SampleRpcConnect(const std::string& address, const SampleBudget& budget) {
   try {
-    const UsageMeter meter;
+    UsageMeter meter;
     std::unique_ptr<Clients> client;
     const auto connect = [&](uint64_t) {
       client = std::make_unique<Clients>(address, 1);
@@ -146,7 +146,9 @@ absl::StatusOr<Samples> SampleRpcConnect(const std::string& address, const Sampl
       client.reset();
       return TakeSample(connect, budget, samples);
     };
-    return TakeBatches(budget, batch, [&] { return absl::StatusOr<Usage>(meter.Read()); });
+    // The channel that would be counted is another one at the end.
+    return TakeBatches(budget, batch,
+                       [&] { return absl::StatusOr<Usage>(WithoutChannels(meter.Read())); });
   } catch (const kj::Exception& exception) {
     return NoAnswer(address, exception);
   }

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "shoal/bench/allocations.h"
+#include "shoal/transport/stats.h"
 
 namespace shoal {
 namespace {
@@ -52,7 +53,24 @@ Usage Combined(const Usage& one, const Usage& other, Combine combine) {
   return {.allocations = Both(one.allocations, other.allocations, combine),
           .system_calls = Both(one.system_calls, other.system_calls, combine),
           .sleeps = combine(one.sleeps, other.sleeps),
-          .cpu = combine(one.cpu, other.cpu)};
+          .cpu = combine(one.cpu, other.cpu),
+          .parks = Both(one.parks, other.parks, combine),
+          .rings = Both(one.rings, other.rings, combine)};
+}
+
+void AddChannels(Usage& usage) {
+  const auto channels = ObserveChannels(getpid());
+  if (!channels.ok() || channels->empty()) {
+    return;
+  }
+  uint64_t parks = 0;
+  uint64_t rings = 0;
+  for (const ObservedChannel& channel : *channels) {
+    parks += channel.stats.parks;
+    rings += channel.stats.rings;
+  }
+  usage.parks = parks;
+  usage.rings = rings;
 }
 
 }  // namespace
@@ -65,9 +83,26 @@ Usage operator+(const Usage& one, const Usage& other) {
   return Combined(one, other, [](auto a, auto b) { return a + b; });
 }
 
-UsageMeter::UsageMeter() : system_calls_(CountSystemCalls()) {}
+Usage WithoutChannels(Usage usage) {
+  usage.parks.reset();
+  usage.rings.reset();
+  return usage;
+}
 
-Usage UsageMeter::Read() const {
+UsageMeter::UsageMeter() : system_calls_(CountSystemCalls()) {
+  const Usage nothing = ReadCounters();
+  reading_ = nothing - nothing;
+}
+
+Usage UsageMeter::Read() {
+  const Usage begin = ReadCounters();
+  Usage usage = begin - reading_;
+  AddChannels(usage);
+  reading_ = reading_ + (ReadCounters() - begin);
+  return usage;
+}
+
+Usage UsageMeter::ReadCounters() const {
   Usage usage;
   if (kCountsAllocations) {
     usage.allocations = Allocations();

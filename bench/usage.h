@@ -16,22 +16,35 @@ struct Usage {
   uint64_t sleeps = 0;  // voluntary switches of context
   absl::Duration cpu = absl::ZeroDuration();
 
+  // What the process's channels over shared memory that are open now have counted, see
+  // ChannelStats: their sleeps, and their wake-ups of the peer, which are a system call each. No
+  // value without such a channel.
+  std::optional<uint64_t> parks = std::nullopt;
+  std::optional<uint64_t> rings = std::nullopt;
+
   friend Usage operator-(const Usage& after, const Usage& before);
   friend Usage operator+(const Usage& one, const Usage& other);
 };
+
+// The same, but for parks and rings.
+Usage WithoutChannels(Usage usage);
 
 // Counts for the thread that made it, and is read there.
 class UsageMeter {
  public:
   // System calls are counted by the kernel's tracepoint for them, at no cost to what is measured.
   // That takes tracefs, mounted, and the right to use it: root's as a rule. Without, they are not
-  // counted; sleeps are, and nearly every system call of a transport on its way ends or begins one.
+  // counted; sleeps, parks and rings are.
   UsageMeter();
 
-  Usage Read() const;
+  // What reading itself uses is left out.
+  Usage Read();
 
  private:
+  Usage ReadCounters() const;
+
   UniqueFd system_calls_;  // a perf event, or nothing
+  Usage reading_;          // what earlier Read()s have used
 };
 
 }  // namespace shoal

@@ -5,17 +5,25 @@
 
 #include "gtest/gtest.h"
 #include "shoal/bench/allocations.h"
+#include "shoal/transport/channel.h"
 
 namespace shoal {
 namespace {
 
 TEST(Usage, OfSeveralThreadsIsTheirSum) {
-  const Usage one = {.allocations = 1, .system_calls = 2, .sleeps = 3, .cpu = absl::Nanoseconds(4)};
+  const Usage one = {.allocations = 1,
+                     .system_calls = 2,
+                     .sleeps = 3,
+                     .cpu = absl::Nanoseconds(4),
+                     .parks = 5,
+                     .rings = 6};
   const Usage both = one + one;
   EXPECT_EQ(both.allocations, 2u);
   EXPECT_EQ(both.system_calls, 4u);
   EXPECT_EQ(both.sleeps, 6u);
   EXPECT_EQ(both.cpu, absl::Nanoseconds(8));
+  EXPECT_EQ(both.parks, 10u);
+  EXPECT_EQ(both.rings, 12u);
   EXPECT_EQ((both - one).sleeps, 3u);
 }
 
@@ -26,7 +34,7 @@ TEST(Usage, HasNoSumWhereOneThreadWasNotCounted) {
 }
 
 TEST(UsageMeter, CountsAllocationsWhereTheyCanBe) {
-  const UsageMeter meter;
+  UsageMeter meter;
   const Usage before = meter.Read();
   void* volatile memory = malloc(16);
   const Usage used = meter.Read() - before;
@@ -36,14 +44,31 @@ TEST(UsageMeter, CountsAllocationsWhereTheyCanBe) {
 }
 
 TEST(UsageMeter, CountsASleep) {
-  const UsageMeter meter;
+  UsageMeter meter;
   const Usage before = meter.Read();
   poll(nullptr, 0, 1);
   EXPECT_GE((meter.Read() - before).sleeps, 1u);
 }
 
+TEST(UsageMeter, LeavesOutWhatItUsesItself) {
+  UsageMeter meter;
+  const Usage before = meter.Read();
+  EXPECT_EQ((meter.Read() - before).allocations.value_or(0), 0u);
+}
+
+TEST(UsageMeter, HasWhatChannelsCount) {
+  UsageMeter meter;
+  EXPECT_FALSE(meter.Read().parks);
+  auto pair = ChannelPair();
+  ASSERT_TRUE(pair.ok());
+  const Usage before = meter.Read();
+  ASSERT_TRUE(pair->first->ArmForMessage());
+  ASSERT_TRUE(pair->second->Publish(pair->second->Claim()).ok());
+  EXPECT_EQ((meter.Read() - before).rings, 1u);
+}
+
 TEST(UsageMeter, CountsCpuTime) {
-  const UsageMeter meter;
+  UsageMeter meter;
   const Usage before = meter.Read();
   while ((meter.Read() - before).cpu == absl::ZeroDuration()) {
   }

@@ -19,6 +19,12 @@ void WriteUsage(const Usage& usage, schema::Used::Builder used) {
   if (usage.system_calls) {
     used.setSystemCalls(static_cast<int64_t>(*usage.system_calls));
   }
+  if (usage.parks) {
+    used.setParks(static_cast<int64_t>(*usage.parks));
+  }
+  if (usage.rings) {
+    used.setRings(static_cast<int64_t>(*usage.rings));
+  }
   used.setSleeps(usage.sleeps);
   used.setCpuNanoseconds(absl::ToInt64Nanoseconds(usage.cpu));
 }
@@ -27,7 +33,9 @@ Usage ReadUsage(schema::Used::Reader used) {
   return {.allocations = Counted(used.getAllocations()),
           .system_calls = Counted(used.getSystemCalls()),
           .sleeps = used.getSleeps(),
-          .cpu = absl::Nanoseconds(used.getCpuNanoseconds())};
+          .cpu = absl::Nanoseconds(used.getCpuNanoseconds()),
+          .parks = Counted(used.getParks()),
+          .rings = Counted(used.getRings())};
 }
 
 }  // namespace shoal

@@ -14,18 +14,26 @@ Usage ThereAndBack(const Usage& usage) {
 }
 
 TEST(Used, CarriesWhatWasCounted) {
-  const Usage usage =
-      ThereAndBack({.allocations = 0, .system_calls = 2, .sleeps = 3, .cpu = absl::Nanoseconds(4)});
+  const Usage usage = ThereAndBack({.allocations = 0,
+                                    .system_calls = 2,
+                                    .sleeps = 3,
+                                    .cpu = absl::Nanoseconds(4),
+                                    .parks = 5,
+                                    .rings = 6});
   EXPECT_EQ(usage.allocations, 0u);
   EXPECT_EQ(usage.system_calls, 2u);
   EXPECT_EQ(usage.sleeps, 3u);
   EXPECT_EQ(usage.cpu, absl::Nanoseconds(4));
+  EXPECT_EQ(usage.parks, 5u);
+  EXPECT_EQ(usage.rings, 6u);
 }
 
 TEST(Used, CarriesThatSomethingWasNotCounted) {
   const Usage usage = ThereAndBack(Usage());
   EXPECT_FALSE(usage.allocations);
   EXPECT_FALSE(usage.system_calls);
+  EXPECT_FALSE(usage.parks);
+  EXPECT_FALSE(usage.rings);
 }
 
 }  // namespace
