@@ -15,14 +15,17 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "shoal/bench/channel_peer.h"
+#include "shoal/bench/channel_workloads.h"
 #include "shoal/bench/cpus.h"
 #include "shoal/bench/cross_cpu.h"
 #include "shoal/bench/machine.h"
 #include "shoal/bench/ping_server.h"
-#include "shoal/bench/result.h"
+#include "shoal/bench/result_json.h"
+#include "shoal/bench/result_table.h"
 #include "shoal/bench/rounds.h"
+#include "shoal/bench/rpc_workloads.h"
 #include "shoal/bench/servers.h"
-#include "shoal/bench/workloads.h"
+#include "shoal/bench/workload.h"
 
 ABSL_FLAG(bool, quick, false, "shorter blocks, and fewer: less than a minute");
 ABSL_FLAG(absl::Duration, time, absl::Seconds(150), "begin no block after this time");

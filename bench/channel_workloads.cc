@@ -1,9 +1,10 @@
+#include "shoal/bench/channel_workloads.h"
+
 #include <cstdint>
 #include <string>
 
 #include "shoal/bench/channel_work.h"
 #include "shoal/bench/cross_cpu.h"
-#include "shoal/bench/workloads.h"
 
 namespace shoal {
 namespace {
@@ -181,11 +182,6 @@ class List {
 };
 
 }  // namespace
-
-std::optional<absl::Duration> TimeOf(const WorkId& id, const Round& round) {
-  const auto found = round.find(id);
-  return found == round.end() ? std::nullopt : std::optional(found->second.Time());
-}
 
 std::vector<Workload> ChannelWorkloads(const Servers& servers, const Cpus& cpus,
                                        absl::Duration time) {

@@ -1,13 +1,10 @@
-// What a benchmark found out about one kind of work, and how it is written down.
+// What a benchmark found out about one kind of work.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
-
-#include "shoal/bench/machine.h"
 
 namespace shoal {
 
@@ -48,16 +45,5 @@ struct Result {
   std::optional<double> gigabytes_per_second = std::nullopt;
   std::optional<double> memory_bytes = std::nullopt;  // of a connection, both processes together
 };
-
-// A line for each result under a heading, then what an operation uses, then a line that says how
-// many targets are met. Ends with an end of line.
-std::string ToTable(const Machine& machine, const std::vector<Result>& results);
-
-// A list of objects, one for each result, that each have the machine as well. A field without a
-// value is null. Ends with an end of line.
-std::string ToJson(const Machine& machine, const std::vector<Result>& results);
-
-// "N of M targets met".
-std::string Verdict(const std::vector<Result>& results);
 
 }  // namespace shoal

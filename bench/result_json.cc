@@ -1,4 +1,7 @@
+#include "shoal/bench/result_json.h"
+
 #include <cmath>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -6,7 +9,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "shoal/bench/result.h"
 
 namespace shoal {
 namespace {

@@ -1,11 +1,13 @@
+#include "shoal/bench/result_table.h"
+
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "shoal/bench/result.h"
 
 namespace shoal {
 namespace {
@@ -103,8 +105,6 @@ std::string Uses(const std::vector<Result>& results) {
   return table;
 }
 
-}  // namespace
-
 std::string Verdict(const std::vector<Result>& results) {
   const auto count = [&](Met met) {
     return std::count_if(results.begin(), results.end(),
@@ -112,6 +112,8 @@ std::string Verdict(const std::vector<Result>& results) {
   };
   return absl::StrCat(count(Met::kYes), " of ", count(Met::kYes) + count(Met::kNo), " targets met");
 }
+
+}  // namespace
 
 std::string ToTable(const Machine& machine, const std::vector<Result>& results) {
   return absl::StrCat(

@@ -1,3 +1,5 @@
+#include "shoal/bench/rpc_workloads.h"
+
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -7,7 +9,6 @@
 #include "shoal/bench/ping_calls.h"
 #include "shoal/bench/rpc_work.h"
 #include "shoal/bench/server_process.h"
-#include "shoal/bench/workloads.h"
 
 namespace shoal {
 namespace {

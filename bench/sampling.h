@@ -16,7 +16,8 @@ namespace shoal {
 // What a block may take, warming up left out. At least one batch is taken.
 struct SampleBudget {
   absl::Duration time;
-  absl::Duration idle = absl::ZeroDuration();  // slept before each operation, and not timed
+  absl::Duration idle =
+      absl::ZeroDuration();  // slept before each operation: not timed, but a sleep as well
 };
 
 // How many operations, that are `bytes` large, go without a look at the budget.
