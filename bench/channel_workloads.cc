@@ -59,6 +59,9 @@ Target FixedTarget(const std::string& text, absl::Duration limit) {
 absl::StatusOr<Samples> SampleBareStream(const Cpus& cpus, uint64_t bytes, absl::Duration time) {
   const int count = static_cast<int>(64 * kMiB / bytes);
   Samples samples;
+  if (cpus.client == cpus.server) {
+    return samples;
+  }
   const absl::Time end = absl::Now() + time;
   do {
     const auto each = TimeCrossStream(cpus.client, cpus.server, bytes, count);
@@ -79,7 +82,7 @@ class List {
     for (const uint64_t bytes : {uint64_t{0}, kTickBytes, kKiB, 64 * kKiB, kMiB, 64 * kMiB}) {
       std::vector<Target> targets;
       if (bytes == kTickBytes) {
-        targets = {HandoverTarget()};
+        targets = {AcrossCpus(HandoverTarget())};
       }
       Add(kWhole, bytes, RoundTripOf(bytes), targets);
     }
@@ -87,7 +90,7 @@ class List {
     for (const uint64_t bytes : {kKiB, 64 * kKiB, kMiB, 64 * kMiB}) {
       std::vector<Target> targets;
       if (bytes == 64 * kMiB) {
-        targets = {BuildTarget(bytes)};
+        targets = {AcrossCpus(BuildTarget(bytes))};
       }
       Add(kHeader, bytes, Work::HEADER, targets);
     }
@@ -167,7 +170,7 @@ class List {
   void AddStream(uint64_t bytes, Work work, const Target& target) {
     workloads_.push_back({.id = {kStreamed, kShm, bytes},
                           .measure = Measure::kStream,
-                          .targets = {target},
+                          .targets = {AcrossCpus(target)},
                           .cpus = cpus_,
                           .cpu = cpus_.client,
                           .sample = [address = Address(), work, bytes, time = time_] {

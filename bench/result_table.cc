@@ -62,10 +62,11 @@ std::string TimesLine(const Result& result) {
                                      time(result.p50_ns), time(result.p99_ns), time(result.p999_ns),
                                      time(result.max_ns), Time(result.floor_ns),
                                      result.floor_moved ? "~" : " ", Or(result.ratio, "%.1f"));
-  if (!result.target.empty()) {
-    absl::StrAppend(&line, "  ", Mark(result.met), ": ",
-                    result.limit_ns ? Time(*result.limit_ns) : "not measured", " = ",
+  if (result.limit_ns) {
+    absl::StrAppend(&line, "  ", Mark(result.met), ": ", Time(*result.limit_ns), " = ",
                     result.target);
+  } else if (!result.target.empty()) {
+    absl::StrAppend(&line, "  open: ", result.target);
   }
   return line + "\n";
 }

@@ -39,6 +39,13 @@ TEST(ResultTable, MarksATargetThatIsNotMet) {
   EXPECT_THAT(ToTable(SomeMachine(), {result}), HasSubstr("  NOT met: 263 ns = "));
 }
 
+TEST(ResultTable, LeavesATargetOpenWhereItWasNotMeasured) {
+  Result result = SomeResult();
+  result.met = Met::kNone;
+  result.limit_ns.reset();
+  EXPECT_THAT(ToTable(SomeMachine(), {result}), HasSubstr("  open: 1.2 floor + 120 ns\n"));
+}
+
 TEST(ResultTable, MarksAFloorThatMovedInEveryBlock) {
   Result result = SomeResult();
   result.floor_moved = true;

@@ -106,6 +106,9 @@ std::vector<Target> TargetsOf(RpcWork work, const WorkId& id) {
 absl::StatusOr<Samples> SampleRead(const Cpus& cpus, absl::Duration time) {
   constexpr int kReads = 20;
   Samples samples;
+  if (cpus.client == cpus.server) {
+    return samples;
+  }
   const absl::Time end = absl::Now() + time;
   do {
     const auto read = TimeCrossRead(cpus.client, cpus.server, kSinkBytes, kReads);
@@ -220,6 +223,9 @@ class List {
   void AddOn(int cpu, Workload workload) {
     workload.cpus = cpus_;
     workload.cpu = cpu;
+    for (Target& target : workload.targets) {
+      target = AcrossCpus(std::move(target));
+    }
     workloads_.push_back(std::move(workload));
   }
 

@@ -25,4 +25,8 @@ struct Workload {
 // What `id` took in `round`, if it was reached.
 std::optional<absl::Duration> TimeOf(const WorkId& id, const Round& round);
 
+// The same target, but open where the two sides share a CPU: for what is to be reached while both
+// are awake.
+Target AcrossCpus(Target target);
+
 }  // namespace shoal

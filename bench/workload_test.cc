@@ -1,0 +1,36 @@
+#include "shoal/bench/workload.h"
+
+#include "gtest/gtest.h"
+
+namespace shoal {
+namespace {
+
+constexpr absl::Duration kNanosecond = absl::Nanoseconds(1);
+
+Block BlockOn(absl::Duration floor) {
+  return {.floor = {floor, floor}, .samples = {.times = {7 * kNanosecond}}};
+}
+
+Target SomeTarget() {
+  return {"3 ns", [](const Round&, const Block&) { return std::optional(3 * kNanosecond); }};
+}
+
+TEST(TimeOf, IsTheMedianOfTheBlock) {
+  const WorkId id = {"work", "shm", 0};
+  EXPECT_EQ(TimeOf(id, {{id, BlockOn(kNanosecond)}}), 7 * kNanosecond);
+}
+
+TEST(TimeOf, IsNothingForAWorkThatWasNotReached) { EXPECT_FALSE(TimeOf({"work", "shm", 0}, {})); }
+
+TEST(AcrossCpus, KeepsATargetWhereThereAreTwo) {
+  const Target target = AcrossCpus(SomeTarget());
+  EXPECT_EQ(target.text, "3 ns");
+  EXPECT_EQ(target.limit({}, BlockOn(kNanosecond)), 3 * kNanosecond);
+}
+
+TEST(AcrossCpus, LeavesATargetOpenWhereThereIsOne) {
+  EXPECT_FALSE(AcrossCpus(SomeTarget()).limit({}, BlockOn(absl::ZeroDuration())));
+}
+
+}  // namespace
+}  // namespace shoal
