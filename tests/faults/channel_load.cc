@@ -1,0 +1,127 @@
+#include "shoal/tests/faults/channel_load.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "shoal/tests/faults/kill.h"
+
+namespace shoal::faults {
+namespace {
+
+using stress::Packet;
+
+size_t FdsOf(const Shape& shape, uint64_t number) { return number % 3 == 0 ? shape.fds : 0; }
+
+}  // namespace
+
+Publishing::Publishing(Channel& channel, const Shape& shape, uint64_t seed, const Tally& tally,
+                       std::function<void(uint64_t)> published)
+    : channel_(channel),
+      shape_(shape),
+      tally_(tally),
+      published_(std::move(published)),
+      plans_(seed, shape.max_bytes),
+      random_(seed) {}
+
+absl::Status Publishing::Run() {
+  for (uint64_t i = 0; shape_.messages == 0 || i < shape_.messages; ++i) {
+    ClaimMore();
+    if (absl::Status sent = PublishNext(); !sent.ok()) {
+      return sent;
+    }
+    published_(i + 1);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Publishing::PublishNext() {
+  const stress::Plan& plan = plans_.Next();
+  OutgoingMessage message = channel_.Claim();
+  stress::Build(message.InitRoot<Packet>(), plan);
+  const std::vector<int> fds(FdsOf(shape_, plan.number), tally_.fd());
+  message.SetFds(fds);
+  return channel_.Publish(std::move(message));
+}
+
+void Publishing::ClaimMore() {
+  if (shape_.claims == 0) {
+    return;
+  }
+  OutgoingMessage message = channel_.Claim();
+  auto packet = message.InitRoot<Packet>();
+  packet.initPieces(2).init(0, static_cast<capnp::uint>(random_() % (shape_.max_bytes + 1)));
+  claims_.push_back({std::move(message), packet});
+  while (claims_.size() > shape_.claims) {
+    std::swap(claims_[random_() % claims_.size()], claims_.back());
+    claims_.pop_back();
+  }
+}
+
+absl::Status Publishing::PublishClaims() {
+  absl::Status first = absl::OkStatus();
+  for (Claimed& claimed : claims_) {
+    claimed.packet.getPieces().init(1, static_cast<capnp::uint>(shape_.max_bytes));
+    first.Update(channel_.Publish(std::move(claimed.message)));
+  }
+  return first;
+}
+
+Receiving::Receiving(Channel& channel, const Shape& shape, uint64_t peer_seed, const Tally& tally,
+                     std::function<bool()> late)
+    : channel_(channel),
+      shape_(shape),
+      tally_(tally),
+      late_(std::move(late)),
+      plans_(peer_seed, shape.max_bytes),
+      random_(peer_seed) {}
+
+absl::Status Receiving::Run() {
+  while (true) {
+    absl::StatusOr<IncomingMessage> message = channel_.Receive(kNeverSeen);
+    if (!message.ok()) {
+      return message.status();
+    }
+    const stress::Plan& plan = plans_.Next();
+    absl::Status verified = stress::Verify(message->Root<Packet>(), plan);
+    verified.Update(VerifyFds(*message, plan.number));
+    if (!verified.ok()) {
+      return verified;
+    }
+    ++received_;
+    received_late_ += late_();
+    Hold(*std::move(message), plan);
+  }
+}
+
+absl::Status Receiving::VerifyFds(IncomingMessage& message, uint64_t number) {
+  const size_t expected = FdsOf(shape_, number);
+  if (message.fds().size() != expected) {
+    return absl::DataLossError(absl::StrCat("message ", number, ": expected ", expected,
+                                            " descriptors, came ", message.fds().size()));
+  }
+  for (const UniqueFd& fd : message.fds()) {
+    if (!tally_.IsSameFile(fd.get())) {
+      return absl::DataLossError(absl::StrCat("message ", number, " has another file"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Receiving::Hold(IncomingMessage message, const stress::Plan& plan) {
+  held_.push_back({std::move(message), plan});
+  const size_t most = random_() % (shape_.hold + 1);
+  while (held_.size() > most) {
+    std::swap(held_[random_() % held_.size()], held_.back());
+    held_.pop_back();
+  }
+}
+
+absl::Status Receiving::VerifyHeld() {
+  absl::Status verified = absl::OkStatus();
+  for (Held& held : held_) {
+    verified.Update(stress::Verify(held.message.Root<Packet>(), held.plan));
+  }
+  return verified;
+}
+
+}  // namespace shoal::faults

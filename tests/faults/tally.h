@@ -1,0 +1,36 @@
+// What a process had done when it was killed.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace shoal::faults {
+
+// A page that a victim shares with its survivor: it is as true after a SIGKILL as before, and to
+// write it costs the victim nothing, unlike a pipe. Where that fails, the process ends.
+class Tally {
+ public:
+  // The survivor's. Its descriptor is inherited by the processes that this one starts.
+  Tally();
+  // The victim's, of the inherited descriptor.
+  explicit Tally(int fd);
+  Tally(const Tally&) = delete;
+  Tally& operator=(const Tally&) = delete;
+  ~Tally();
+
+  int fd() const { return fd_; }
+
+  // Whether `fd` is a descriptor of the same page.
+  bool IsSameFile(int fd) const;
+
+  // How many messages the victim has made visible; at most one more than that was.
+  std::atomic<uint64_t>& published() { return *published_; }
+
+ private:
+  void Map();
+
+  int fd_;
+  std::atomic<uint64_t>* published_ = nullptr;
+};
+
+}  // namespace shoal::faults
