@@ -14,32 +14,43 @@ size_t FdsOf(const Shape& shape, uint64_t number) { return number % 3 == 0 ? sha
 
 }  // namespace
 
-Publishing::Publishing(Channel& channel, const Shape& shape, uint64_t seed, const Tally& tally,
-                       std::function<void(uint64_t)> published)
+Publishing::Publishing(Channel& channel, const Shape& shape, uint64_t seed, const Tally& tally)
     : channel_(channel),
       shape_(shape),
       tally_(tally),
-      published_(std::move(published)),
       plans_(seed, shape.max_bytes),
       random_(seed) {}
 
 absl::Status Publishing::Run() {
-  for (uint64_t i = 0; shape_.messages == 0 || i < shape_.messages; ++i) {
-    ClaimMore();
+  while (!IsOver()) {
     if (absl::Status sent = PublishNext(); !sent.ok()) {
       return sent;
     }
-    published_(i + 1);
   }
   return absl::OkStatus();
 }
 
+absl::Status Publishing::RunAndCount(Tally& count) {
+  while (!IsOver()) {
+    ++count.begun();
+    if (absl::Status sent = PublishNext(); !sent.ok()) {
+      return sent;
+    }
+    ++count.published();
+  }
+  return absl::OkStatus();
+}
+
+bool Publishing::IsOver() const { return shape_.messages > 0 && published_ == shape_.messages; }
+
 absl::Status Publishing::PublishNext() {
+  ClaimMore();
   const stress::Plan& plan = plans_.Next();
   OutgoingMessage message = channel_.Claim();
   stress::Build(message.InitRoot<Packet>(), plan);
   const std::vector<int> fds(FdsOf(shape_, plan.number), tally_.fd());
   message.SetFds(fds);
+  ++published_;
   return channel_.Publish(std::move(message));
 }
 

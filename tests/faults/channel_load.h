@@ -18,13 +18,12 @@ namespace shoal::faults {
 // Publishes, on one thread.
 class Publishing {
  public:
-  // Messages carry copies of the tally's descriptor where `shape` says so. `published` is told how
-  // many there are after each one.
-  Publishing(Channel& channel, const Shape& shape, uint64_t seed, const Tally& tally,
-             std::function<void(uint64_t)> published);
+  // Messages carry copies of the tally's descriptor where `shape` says so.
+  Publishing(Channel& channel, const Shape& shape, uint64_t seed, const Tally& tally);
 
-  // All messages of the shape: kOk, or why it could not.
+  // All messages of the shape: kOk, or why it could not. The victim counts them in the tally.
   absl::Status Run();
+  absl::Status RunAndCount(Tally& count);
 
   // Goes on with the messages that are half-built, and publishes them: the first error, or kOk.
   absl::Status PublishClaims();
@@ -35,16 +34,17 @@ class Publishing {
     stress::Packet::Builder packet;
   };
 
+  bool IsOver() const;
   absl::Status PublishNext();
   void ClaimMore();
 
   Channel& channel_;
   const Shape& shape_;
   const Tally& tally_;
-  std::function<void(uint64_t)> published_;
   stress::Plans plans_;
   std::mt19937_64 random_;
   std::vector<Claimed> claims_;
+  uint64_t published_ = 0;
 };
 
 // Receives and verifies, on one thread.

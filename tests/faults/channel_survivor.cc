@@ -81,7 +81,7 @@ Outcome ChannelSurvivor::SurviveConnected(const Kill& kill, ChildProcess& victim
   }
   std::unique_ptr<Channel> channel = *std::move(connected);
   Killer killer(victim, kill.tally, kill.plan);
-  Publishing publishing(*channel, kill.shape, kill.seed, kill.tally, [](uint64_t) {});
+  Publishing publishing(*channel, kill.shape, kill.seed, kill.tally);
   Receiving receiving(*channel, kill.shape, ~kill.seed, kill.tally,
                       [&] { return killer.has_killed(); });
   const Ends ends = HaveTraffic(*channel, publishing, receiving, [&] {
@@ -94,7 +94,7 @@ Outcome ChannelSurvivor::SurviveConnected(const Kill& kill, ChildProcess& victim
   outcome.delivered_late = receiving.received_late();
   outcome.Expect(killer.went_on(), "the victim did not go on when it was continued");
   ExpectGone(outcome, ends.received, pid, "the receiver");
-  ExpectAllDelivered(outcome, kill.tally.published());
+  ExpectAllDelivered(outcome, kill.tally.published(), kill.tally.begun());
   if (kill.shape.messages == 0) {
     ExpectGone(outcome, ends.sent, pid, "the publisher");
   }

@@ -33,12 +33,11 @@ int ComeAndGo(Listener* listener, const std::string& address, const ChannelOptio
 
 int HaveTraffic(std::unique_ptr<Channel> channel, const Shape& shape, uint64_t seed,
                 Tally& tally) {
-  Publishing publishing(*channel, shape, VictimSeed(seed), tally,
-                        [&](uint64_t count) { tally.published() = count; });
+  Publishing publishing(*channel, shape, VictimSeed(seed), tally);
   Receiving receiving(*channel, shape, seed, tally, [] { return false; });
   absl::Status received;
   std::thread receiver([&] { received = receiving.Run(); });
-  const absl::Status sent = publishing.Run();
+  const absl::Status sent = publishing.RunAndCount(tally);
   if (shape.moment == Moment::kClosing) {
     Say("closing");
     channel->End();

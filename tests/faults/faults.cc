@@ -118,6 +118,7 @@ Kill Lead::NewKill(const Turn& turn, uint64_t number) {
 }
 
 Outcome Lead::Survive(const Turn& turn, uint64_t number) {
+  tally_.begun() = 0;
   tally_.published() = 0;
   const Kill kill = NewKill(turn, number);
   return turn.layer == Layer::kChannel ? channel_survivor_.Survive(kill)

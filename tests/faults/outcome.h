@@ -36,7 +36,7 @@ struct Outcome {
 // Expects that `status` says that the process `victim` is gone, and names it.
 void ExpectGone(Outcome& outcome, const absl::Status& status, pid_t victim, std::string_view who);
 
-// Expects that `delivered` are all that were `published`, and at most the one after them.
-void ExpectAllDelivered(Outcome& outcome, uint64_t published);
+// Expects that all that were `published` have been delivered, and no more than were `begun`.
+void ExpectAllDelivered(Outcome& outcome, uint64_t published, uint64_t begun);
 
 }  // namespace shoal::faults

@@ -47,10 +47,10 @@ class Victim {
 
   // Leaves when it has said its notes.
   void Close() {
-    while (notes_ < shape_.messages || network_->getCurrentQueueCount() > 0) {
+    while (tally_.begun() < shape_.messages || network_->getCurrentQueueCount() > 0) {
       io_.provider->getTimer().afterDelay(100 * kj::MICROSECONDS).wait(io_.waitScope);
     }
-    tally_.published() = notes_;
+    tally_.published() = tally_.begun().load();
     Say("closing");
     talk_ = nullptr;
     system_ = nullptr;
@@ -69,19 +69,19 @@ class Victim {
   }
 
   kj::Own<Talk> NewTalk(Party::Client peer) {
-    return kj::heap<Talk>(kj::mv(peer), shape_, VictimSeed(seed_), tally_, [this](uint64_t notes) {
-      notes_ = notes;
+    auto saying = [this](uint64_t notes) { tally_.begun() = notes; };
+    auto said = [this](uint64_t notes) {
       if (network_->getCurrentQueueCount() == 0) {
         tally_.published() = notes;
       }
-    });
+    };
+    return kj::heap<Talk>(kj::mv(peer), shape_, VictimSeed(seed_), tally_, saying, said);
   }
 
   kj::AsyncIoContext& io_;
   const Shape& shape_;
   const uint64_t seed_;
   Tally& tally_;
-  uint64_t notes_ = 0;
   Poller poller_;
   kj::Own<VatNetwork> network_;
   kj::Own<capnp::RpcSystem<VatId>> system_;

@@ -13,10 +13,11 @@ constexpr int kNevers = 4;
 }  // namespace
 
 Talk::Talk(Party::Client peer, const Shape& shape, uint64_t seed, const Tally& tally,
-           std::function<void(uint64_t)> said)
+           std::function<void(uint64_t)> saying, std::function<void(uint64_t)> said)
     : peer_(kj::mv(peer)),
       shape_(shape),
       tally_(tally),
+      saying_(std::move(saying)),
       said_(std::move(said)),
       plans_(seed, shape.max_bytes),
       echo_plans_(seed + 1, shape.max_bytes),
@@ -57,8 +58,9 @@ void Talk::Step() {
 void Talk::SayNote() {
   auto request = peer_.noteRequest();
   stress::Build(request.getPacket().initAs<Packet>(), plans_.Next());
+  saying_(++notes_);
   auto call = request.send().ignoreResult();
-  said_(++notes_);
+  said_(notes_);
   Track(kj::mv(call));
 }
 

@@ -19,9 +19,9 @@ namespace shoal::faults {
 // thread of the event loop.
 class Talk : private kj::TaskSet::ErrorHandler {
  public:
-  // `said` is told how many notes there are after each one.
+  // `saying` is told before each note, and `said` after it, how many there are with it.
   Talk(Party::Client peer, const Shape& shape, uint64_t seed, const Tally& tally,
-       std::function<void(uint64_t)> said);
+       std::function<void(uint64_t)> saying, std::function<void(uint64_t)> said);
 
   // Presents `own`, and begins.
   void Begin(Party::Client own);
@@ -64,6 +64,7 @@ class Talk : private kj::TaskSet::ErrorHandler {
   Party::Client peer_;
   const Shape& shape_;
   const Tally& tally_;
+  const std::function<void(uint64_t)> saying_;
   const std::function<void(uint64_t)> said_;
   stress::Plans plans_;       // of notes
   stress::Plans echo_plans_;  // and of echoes

@@ -24,7 +24,7 @@ Tally::Tally() : fd_(memfd_create("tally", 0)) {
 Tally::Tally(int fd) : fd_(fd) { Map(); }
 
 Tally::~Tally() {
-  munmap(published_, kBytes);
+  munmap(counters_, kBytes);
   close(fd_);
 }
 
@@ -33,7 +33,7 @@ void Tally::Map() {
   if (page == MAP_FAILED) {
     abort();
   }
-  published_ = static_cast<std::atomic<uint64_t>*>(page);
+  counters_ = static_cast<std::atomic<uint64_t>*>(page);
 }
 
 bool Tally::IsSameFile(int fd) const {

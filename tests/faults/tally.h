@@ -23,14 +23,15 @@ class Tally {
   // Whether `fd` is a descriptor of the same page.
   bool IsSameFile(int fd) const;
 
-  // How many messages the victim has made visible; at most one more than that was.
-  std::atomic<uint64_t>& published() { return *published_; }
+  // How many messages the victim began to publish, and how many of them it knows to be visible.
+  std::atomic<uint64_t>& begun() { return counters_[0]; }
+  std::atomic<uint64_t>& published() { return counters_[1]; }
 
  private:
   void Map();
 
   int fd_;
-  std::atomic<uint64_t>* published_ = nullptr;
+  std::atomic<uint64_t>* counters_ = nullptr;
 };
 
 }  // namespace shoal::faults
