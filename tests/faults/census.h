@@ -10,8 +10,8 @@
 namespace shoal::faults {
 
 struct Census {
-  size_t descriptors = 0;       // open, the one that counts them included
-  size_t memfd_mappings = 0;    // of shared memory
+  size_t descriptors = 0;         // open, the one that counts them included
+  size_t memfd_mappings = 0;      // of shared memory
   uint64_t shared_kibibytes = 0;  // of shared memory, touched by this process
 
   bool operator==(const Census&) const = default;

@@ -128,9 +128,9 @@ Outcome ChannelSurvivor::SurviveConnecting(const Kill& kill, ChildProcess& victi
     is_last = killer.done();  // one more try, and it must find nobody
     auto channel = NewChannel(kill, absl::Milliseconds(5));
     if (!channel.ok()) {
-      outcome.Expect(absl::IsUnavailable(channel.status()) ||
-                         absl::IsDeadlineExceeded(channel.status()),
-                     absl::StrCat("while connecting: ", channel.status().ToString()));
+      outcome.Expect(
+          absl::IsUnavailable(channel.status()) || absl::IsDeadlineExceeded(channel.status()),
+          absl::StrCat("while connecting: ", channel.status().ToString()));
       continue;
     }
     outcome.Expect(kill.role == Role::kServer || !is_last, "connected to a dead server");
@@ -138,10 +138,10 @@ Outcome ChannelSurvivor::SurviveConnecting(const Kill& kill, ChildProcess& victi
       continue;
     }
     const absl::Status end = (*channel)->Receive(kNeverSeen).status();
+    const absl::Time end_at = absl::Now();
     ExpectGone(outcome, end, pid, "the receiver");
     if (!(*channel)->ended_by_peer() && killer.has_killed()) {
-      killer.Join();
-      outcome.seen = std::max(absl::ZeroDuration(), absl::Now() - killer.killed_at());
+      outcome.seen = std::max(absl::ZeroDuration(), end_at - killer.killed_at());
     }
   }
   outcome.Expect(killer.Join() == -SIGKILL, "the victim ended by itself");

@@ -31,8 +31,7 @@ int ComeAndGo(Listener* listener, const std::string& address, const ChannelOptio
   }
 }
 
-int HaveTraffic(std::unique_ptr<Channel> channel, const Shape& shape, uint64_t seed,
-                Tally& tally) {
+int HaveTraffic(std::unique_ptr<Channel> channel, const Shape& shape, uint64_t seed, Tally& tally) {
   Publishing publishing(*channel, shape, VictimSeed(seed), tally);
   Receiving receiving(*channel, shape, seed, tally, [] { return false; });
   absl::Status received;

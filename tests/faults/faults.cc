@@ -27,10 +27,11 @@
 ABSL_FLAG(uint64_t, kills, 480, "how many; 48 go once through all phases, layers and roles");
 ABSL_FLAG(uint64_t, seed, 0, "of all that is random; 0: another one each time");
 ABSL_FLAG(std::string, only, "", "the one phase to run");
-ABSL_FLAG(absl::Duration, max_delay, absl::Milliseconds(30), "before a kill; half are below 0.5 ms");
+ABSL_FLAG(absl::Duration, max_delay, absl::Milliseconds(30),
+          "before a kill; half are below 0.5 ms");
 ABSL_FLAG(absl::Duration, stop, absl::Milliseconds(20), "how long SIGSTOP lasts, at most");
 ABSL_FLAG(absl::Duration, rest, absl::Milliseconds(50),
-          "how long the survivor's CPU time is taken, after every 16th kill");
+          "for how long the survivor's CPU time is taken, after one kill in five");
 
 ABSL_FLAG(std::string, victim, "", "be one: channel or rpc");
 ABSL_FLAG(std::string, address, "", "the victim's, or its survivor's");
@@ -95,11 +96,11 @@ Lead::Turn Lead::TurnAt(uint64_t number) const {
 
 Kill Lead::NewKill(const Turn& turn, uint64_t number) {
   const uint64_t seed = random_();
-  const KillPlan plan = {.waits_for_line = turn.shape->moment != Moment::kConnected,
-                         .stops = turn.shape->stops,
-                         .stop_time = absl::GetFlag(FLAGS_stop) *
-                                      std::uniform_real_distribution<>(0, 1)(random_),
-                         .delay = RandomDelay(random_)};
+  const KillPlan plan = {
+      .waits_for_line = turn.shape->moment != Moment::kConnected,
+      .stops = turn.shape->stops,
+      .stop_time = absl::GetFlag(FLAGS_stop) * std::uniform_real_distribution<>(0, 1)(random_),
+      .delay = RandomDelay(random_)};
   auto start = [this, turn, seed](const std::string& address) {
     return std::make_unique<ChildProcess>(std::vector<std::string>{
         program_, absl::StrCat("--victim=", turn.layer == Layer::kRpc ? "rpc" : "channel"),
@@ -114,7 +115,7 @@ Kill Lead::NewKill(const Turn& turn, uint64_t number) {
           .address = address_.text(),
           .start_victim = start,
           .tally = tally_,
-          .idle = number % 16 < 4 ? absl::GetFlag(FLAGS_rest) : absl::ZeroDuration()};
+          .idle = number % 20 < 4 ? absl::GetFlag(FLAGS_rest) : absl::ZeroDuration()};
 }
 
 Outcome Lead::Survive(const Turn& turn, uint64_t number) {

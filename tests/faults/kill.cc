@@ -12,9 +12,9 @@ void ExpectRest(Outcome& outcome, absl::Duration duration, const std::function<v
   const double before = CpuSeconds();
   wait();
   const double used = CpuSeconds() - before;
-  outcome.Expect(used < absl::ToDoubleSeconds(duration) / 2,
-                 absl::StrCat("at rest for ", absl::FormatDuration(duration), " it took ", used,
-                              " s of CPU"));
+  outcome.Expect(
+      used < absl::ToDoubleSeconds(duration) / 2,
+      absl::StrCat("at rest for ", absl::FormatDuration(duration), " it took ", used, " s of CPU"));
 }
 
 }  // namespace shoal::faults

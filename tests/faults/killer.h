@@ -36,7 +36,7 @@ class Killer {
   // Whether the kill is under way, or over.
   bool has_killed() const { return killed_at_ns_ != 0; }
 
-  // When the signal was sent. After Join().
+  // When the signal was sent. After has_killed() has said so.
   absl::Time killed_at() const { return absl::FromUnixNanos(killed_at_ns_); }
 
   // Whether the victim went on publishing each time that it was continued. After Join().

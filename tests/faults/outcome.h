@@ -22,8 +22,8 @@ struct Outcome {
   // From the kill until the survivor was told, all that was published before it delivered. Nothing
   // where there was no connection, or it had ended.
   std::optional<absl::Duration> seen;
-  uint64_t delivered = 0;    // messages of the victim
-  uint64_t delivered_late = 0;  // those of them that came when the victim had been killed
+  uint64_t delivered = 0;             // messages of the victim
+  uint64_t delivered_late = 0;        // those of them that came when the victim had been killed
   std::vector<std::string> failures;  // what should not be
 
   void Expect(bool condition, std::string_view otherwise) {

@@ -40,8 +40,7 @@ kj::Promise<void> PartyServer::note(NoteContext context) {
 }
 
 kj::Promise<void> PartyServer::echo(EchoContext context) {
-  context.getResults().getPacket().setAs<Packet>(
-      context.getParams().getPacket().getAs<Packet>());
+  context.getResults().getPacket().setAs<Packet>(context.getParams().getPacket().getAs<Packet>());
   return kj::READY_NOW;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <utility>
@@ -26,7 +27,7 @@ class Report {
   struct Row {
     uint64_t kills_of_clients = 0;
     uint64_t kills_of_servers = 0;
-    absl::Duration longest;  // until seen
+    std::optional<absl::Duration> longest;  // until seen
     uint64_t delivered = 0;
     uint64_t delivered_late = 0;
     uint64_t leaks = 0;

@@ -50,9 +50,8 @@ RpcSurvivor::RpcSurvivor(const Tally& tally) : tally_(tally) {
   for (const Shape& shape : Shapes()) {
     auto server = std::make_unique<Server>();
     BootstrapFactory factory = [this](const Peer&) { return PartyOf(meeting_); };
-    server->server =
-        kj::heap<RpcServer>(kj::mv(factory), server->address.text().c_str(), 0,
-                            capnp::ReaderOptions(), RpcServerOptions(shape.options));
+    server->server = kj::heap<RpcServer>(kj::mv(factory), server->address.text().c_str(), 0,
+                                         capnp::ReaderOptions(), RpcServerOptions(shape.options));
     servers_.push_back(std::move(server));
   }
 }
@@ -93,6 +92,16 @@ Outcome RpcSurvivor::Survive(const Kill& kill) {
                                                   : SurviveConnected(kill, *victim, *meeting_);
 }
 
+bool RpcSurvivor::Await(kj::Promise<void> promise, Outcome& outcome, const char* what) {
+  const kj::Maybe<kj::Exception> failure = kj::runCatchingExceptions(
+      [&] { timer().timeoutAfter(kTooLong, kj::mv(promise)).wait(wait_scope()); });
+  KJ_IF_MAYBE (exception, failure) {
+    outcome.Expect(false, absl::StrCat("did not ", what, ": ", TextOf(*exception)));
+    return false;
+  }
+  return true;
+}
+
 Outcome RpcSurvivor::SurviveConnected(const Kill& kill, ChildProcess& victim, Meeting& meeting) {
   Outcome outcome;
   const pid_t pid = victim.pid();
@@ -102,16 +111,21 @@ Outcome RpcSurvivor::SurviveConnected(const Kill& kill, ChildProcess& victim, Me
     meeting.talk = kj::heap<Talk>(client->getMain<Party>(), kill.shape, kill.seed, tally_,
                                   Uncounted, Uncounted);
     meeting.talk->Begin(PartyOf(meeting_).castAs<Party>());
-    timer().timeoutAfter(kTooLong, client->getServerAddress().ignoreResult()).wait(wait_scope());
-  } else {
-    timer().timeoutAfter(kTooLong, kj::mv(meeting.met.promise)).wait(wait_scope());
+  }
+  auto connected = kill.role == Role::kClient ? client->getServerAddress().ignoreResult()
+                                              : kj::mv(meeting.met.promise);
+  if (!Await(kj::mv(connected), outcome, "connect")) {
+    return outcome;
   }
   Killer killer(victim, kill.tally, kill.plan);
   meeting.killer = &killer;
+  KJ_DEFER(meeting.killer = nullptr);
   if (!kill.shape.reads_before_death) {
     killer.Join();
   }
-  timer().timeoutAfter(kTooLong, meeting.talk->ended()).wait(wait_scope());
+  if (!Await(meeting.talk->ended(), outcome, "see the death")) {
+    return outcome;
+  }
   const absl::Time seen_at = absl::Now();
   const bool was_killed = killer.Join() == -SIGKILL;
   wait_scope().poll();
@@ -131,7 +145,6 @@ Outcome RpcSurvivor::SurviveConnected(const Kill& kill, ChildProcess& victim, Me
     outcome.Expect(false, failure);
   }
   meeting.talk = nullptr;
-  meeting.killer = nullptr;
   return outcome;
 }
 
@@ -145,7 +158,7 @@ void RpcSurvivor::Judge(const Kill& kill, Meeting& meeting, pid_t victim, Outcom
   }
   meeting.talk->SendHalfBuilt();
   if (meeting.talk->pending() > 0) {
-    timer().timeoutAfter(kTooLong, meeting.talk->ended()).wait(wait_scope());
+    Await(meeting.talk->ended(), outcome, "fail calls after the death");
   }
   for (const kj::Exception& exception : meeting.talk->exceptions()) {
     ExpectDisconnected(outcome, exception, victim, kill.shape.moment);

@@ -35,6 +35,9 @@ class RpcSurvivor {
   kj::WaitScope& wait_scope() { return servers_.front()->server->getWaitScope(); }
   kj::Timer& timer() { return servers_.front()->server->getIoProvider().getTimer(); }
 
+  // Waits until `promise` is fulfilled: false, and a failure that says `what` did not happen, if it
+  // is not.
+  bool Await(kj::Promise<void> promise, Outcome& outcome, const char* what);
   Outcome SurviveConnected(const Kill& kill, ChildProcess& victim, Meeting& meeting);
   Outcome SurviveComers(const Kill& kill, ChildProcess& victim);
   Outcome SurviveConnecting(const Kill& kill, ChildProcess& victim);
@@ -42,7 +45,7 @@ class RpcSurvivor {
   kj::Own<RpcClient> NewClient(const Kill& kill);
 
   const Tally& tally_;
-  std::shared_ptr<Meeting> meeting_;  // the one of now
+  std::shared_ptr<Meeting> meeting_;              // the one of now
   std::vector<std::unique_ptr<Server>> servers_;  // one for each shape, in their order
 };
 

@@ -90,8 +90,8 @@ class Victim {
 
 kj::Own<Channel> Accepted(kj::AsyncIoContext& io, ChannelReceiver& receiver) {
   auto pair = kj::newPromiseAndFulfiller<kj::Own<Channel>>();
-  auto listening = receiver.listen(
-      [&](kj::Own<Channel> channel) { pair.fulfiller->fulfill(kj::mv(channel)); });
+  auto listening =
+      receiver.listen([&](kj::Own<Channel> channel) { pair.fulfiller->fulfill(kj::mv(channel)); });
   return pair.promise.exclusiveJoin(listening.then([]() -> kj::Own<Channel> { KJ_UNREACHABLE; }))
       .wait(io.waitScope);
 }

@@ -68,9 +68,8 @@ void Talk::AskForEcho() {
   const stress::Plan plan = echo_plans_.Next();
   auto request = peer_.echoRequest();
   stress::Build(request.getPacket().initAs<Packet>(), plan);
-  Track(request.send().then([this, plan](capnp::Response<Party::EchoResults> answer) {
-    Hold(kj::mv(answer), plan);
-  }));
+  Track(request.send().then(
+      [this, plan](capnp::Response<Party::EchoResults> answer) { Hold(kj::mv(answer), plan); }));
 }
 
 void Talk::AskForFile() {
@@ -134,14 +133,18 @@ void Talk::Verify(Held& held) {
 void Talk::Track(kj::Promise<void> call) {
   ++pending_;
   tasks_.add(call.then([this] {
-    --pending_;
     Step();
+    Untrack();
   }));
 }
 
 void Talk::taskFailed(kj::Exception&& exception) {
   exceptions_.push_back(kj::mv(exception));
-  if (--pending_ == 0) {
+  Untrack();
+}
+
+void Talk::Untrack() {
+  if (--pending_ == 0 && !exceptions_.empty()) {
     ended_.fulfiller->fulfill();
   }
 }

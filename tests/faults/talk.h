@@ -27,7 +27,7 @@ class Talk : private kj::TaskSet::ErrorHandler {
   void Begin(Party::Client own);
   void Begin();
 
-  // Resolves when no call is pending any more, for all have failed. Once.
+  // Resolves when one call has failed and no other is pending any more. Once.
   kj::Promise<void> ended() { return kj::mv(ended_.promise); }
 
   // Calls that were begun, and are sent only now, are pending again.
@@ -59,6 +59,7 @@ class Talk : private kj::TaskSet::ErrorHandler {
   void Verify(Held& held);
   // Goes on with Step() when the call has returned.
   void Track(kj::Promise<void> call);
+  void Untrack();
   void taskFailed(kj::Exception&& exception) override;
 
   Party::Client peer_;
