@@ -41,6 +41,8 @@ ABSL_FLAG(int, tally, -1, "the victim's descriptor of it");
 namespace shoal::faults {
 namespace {
 
+constexpr uint64_t kKillsBetweenLines = 1000;
+
 int BeVictim() {
   const Shape* shape = FindShape(absl::GetFlag(FLAGS_only));
   const Role survivor = absl::GetFlag(FLAGS_survivor_serves) ? Role::kServer : Role::kClient;
@@ -154,6 +156,9 @@ int Lead::Run() {
   for (uint64_t i = 0; i < absl::GetFlag(FLAGS_kills); ++i) {
     const Turn turn = TurnAt(i);
     Judge(turn, i, Survive(turn, i));
+    if ((i + 1) % kKillsBetweenLines == 0) {
+      std::cout << i + 1 << " kills, " << absl::FormatDuration(absl::Now() - begin) << std::endl;
+    }
   }
   report_.Print(std::cout);
   std::cout << "seed " << seed_ << ", " << absl::FormatDuration(absl::Now() - begin)
