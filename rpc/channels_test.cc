@@ -133,6 +133,18 @@ TEST_F(ChannelsTest, AClientWhoseServerDoesNotAnswerInTimeIsDisconnectedAndToldT
   EXPECT_THAT(textOf(failure), HasSubstr("5ms"));
 }
 
+TEST_F(ChannelsTest, AServerHasItsTimeToAnswerAlsoWhenTheLoopHasNotRunForLonger) {
+  auto server = listenInSilence();
+  options.connect_timeout = absl::Milliseconds(10);
+  auto& clock = kj::systemPreciseMonotonicClock();
+  const kj::TimePoint elsewhereUntil = clock.now() + 20 * kj::MILLISECONDS;
+  while (clock.now() < elsewhereUntil) {
+  }
+  const kj::TimePoint begin = clock.now();
+  failureOf([&]() { connect().wait(io.waitScope); });
+  EXPECT_GE((clock.now() - begin) / kj::MICROSECONDS, 10'000);
+}
+
 TEST_F(ChannelsTest, AClientThatGivesUpWaitingLeavesNothingBehind) {
   { auto abandoned = connect(); }
   listen();
