@@ -105,6 +105,7 @@ bool RpcSurvivor::Await(kj::Promise<void> promise, Outcome& outcome, const char*
 Outcome RpcSurvivor::SurviveConnected(const Kill& kill, ChildProcess& victim, Meeting& meeting) {
   Outcome outcome;
   const pid_t pid = victim.pid();
+  KJ_DEFER(meeting.talk = nullptr);  // its calls hold the meeting
   kj::Own<RpcClient> client;
   if (kill.role == Role::kClient) {
     client = NewClient(kill);
@@ -144,7 +145,6 @@ Outcome RpcSurvivor::SurviveConnected(const Kill& kill, ChildProcess& victim, Me
   for (const std::string& failure : meeting.talk->failures()) {
     outcome.Expect(false, failure);
   }
-  meeting.talk = nullptr;
   return outcome;
 }
 
