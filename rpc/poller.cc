@@ -66,8 +66,10 @@ void Poller::letGo(kj::Own<Channel> channel) {
   }
   auto delivered = kj::newPromiseAndFulfiller<void>();
   auto lingering = kj::heap<Lingering>(*this, kj::mv(channel), kj::mv(delivered.fulfiller));
-  tasks->add(delivered.promise.exclusiveJoin(port.getTimer().afterDelay(toKj(linger)))
-                 .attach(kj::mv(lingering)));
+  // From now on: the timer's own time is that of the loop's last look at the clock.
+  const kj::TimePoint giveUp = kj::systemPreciseMonotonicClock().now() + toKj(linger);
+  tasks->add(
+      delivered.promise.exclusiveJoin(port.getTimer().atTime(giveUp)).attach(kj::mv(lingering)));
 }
 
 void Poller::add(Source& source) {
