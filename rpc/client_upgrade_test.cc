@@ -54,9 +54,9 @@ TEST_F(ClientUpgrade, TakesTheSharedMemoryOfALoopbackPort) {
   EXPECT_EQ(reachedAt(kj::str("127.0.0.1:", port)), kj::str("shm:tcp/127.0.0.1:", port).cStr());
 }
 
-TEST_F(ClientUpgrade, FindsItByNameAndAtAnyAddressThatTheServerListensAt) {
+TEST_F(ClientUpgrade, FindsItAtAnyAddressThatTheServerListensAt) {
   const uint port = serve("*");
-  for (const kj::StringPtr host: {"localhost", "127.0.0.1", "127.0.0.9", "[::1]"}) {
+  for (const kj::StringPtr host: {"127.0.0.1", "127.0.0.9", "[::1]"}) {
     EXPECT_THAT(reachedAt(kj::str(host, ":", port)), StartsWith("shm:tcp/")) << host.cStr();
   }
 }
