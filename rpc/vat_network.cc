@@ -44,10 +44,12 @@ private:
 class VatNetwork::IncomingRpcMessage final: public capnp::IncomingRpcMessage {
 public:
   IncomingRpcMessage(IncomingMessage received, const capnp::ReaderOptions& options)
-      : message(kj::mv(received)), fds(kj::heapArray<kj::AutoCloseFd>(message.fds().size())) {
+      : message(kj::mv(received)) {
     message.Reopen(options);
-    for (auto i: kj::indices(fds)) {
-      fds[i] = kj::AutoCloseFd(message.fds()[i].Release());
+    if (!message.fds().empty()) {  // an array of none is allocated too
+      fds = KJ_MAP(fd, message.fds()) {
+        return kj::AutoCloseFd(fd.Release());
+      };
     }
   }
 
