@@ -64,9 +64,6 @@ class LoopbackNetwork final : public capnp::TwoPartyVatNetworkBase,
 
   kj::Maybe<kj::Own<kj::PromiseFulfiller<MaybeIncoming>>> receiver;
   // The RPC system waits for a message; then `arrived` is empty.
-
-  kj::Own<kj::PromiseFulfiller<kj::Own<capnp::TwoPartyVatNetworkBase::Connection>>> acceptFulfiller;
-  // Of accept() when there is nothing to accept; never fulfilled.
 };
 
 }  // namespace shoal

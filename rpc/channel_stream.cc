@@ -348,9 +348,7 @@ void ChannelStream::serve() {
 }
 
 void ChannelStream::getsockopt(int level, int option, void* value, uint* length) {
-  socklen_t size = *length;
-  KJ_SYSCALL(::getsockopt(channel->doorbell(), level, option, value, &size));
-  *length = size;
+  KJ_SYSCALL(::getsockopt(channel->doorbell(), level, option, value, length));
 }
 
 void ChannelStream::setsockopt(int level, int option, const void* value, uint length) {
@@ -361,15 +359,11 @@ void ChannelStream::setsockopt(int level, int option, const void* value, uint le
 }
 
 void ChannelStream::getsockname(struct sockaddr* addr, uint* length) {
-  socklen_t size = *length;
-  KJ_SYSCALL(::getsockname(channel->doorbell(), addr, &size));
-  *length = size;
+  KJ_SYSCALL(::getsockname(channel->doorbell(), addr, length));
 }
 
 void ChannelStream::getpeername(struct sockaddr* addr, uint* length) {
-  socklen_t size = *length;
-  KJ_SYSCALL(::getpeername(channel->doorbell(), addr, &size));
-  *length = size;
+  KJ_SYSCALL(::getpeername(channel->doorbell(), addr, length));
 }
 
 kj::Maybe<int> ChannelStream::getFd() const {

@@ -55,12 +55,6 @@ private:
   kj::UnixEventPort::FdObserver observer;
 };
 
-kj::TimePoint now() {
-  // What the loop's timer will go by. Its own time is that of the loop's last look at the clock,
-  // which may be longer ago than any timeout if the thread was elsewhere.
-  return kj::systemPreciseMonotonicClock().now();
-}
-
 template <typename Handshake>
 kj::Promise<kj::Own<Channel>> finish(kj::UnixEventPort& port, Handshake handshake,
                                      absl::Duration timeout, std::string silence) {
@@ -68,7 +62,7 @@ kj::Promise<kj::Own<Channel>> finish(kj::UnixEventPort& port, Handshake handshak
   auto greeting = kj::heap<Greeting<Handshake>>(port, kj::mv(handshake));
   auto promise = kj::evalNow([&]() { return greeting->finish(); });
   auto tooLate = port.getTimer()
-                     .atTime(now() + toKj(timeout))
+                     .atTime(deadlineIn(timeout))
                      .then([timeout, silence = kj::mv(silence)]() -> kj::Own<Channel> {
                        kj::throwFatalException(SHOAL_EXCEPTION(absl::DeadlineExceededError(
                            absl::StrCat(silence, " within ", absl::FormatDuration(timeout),
@@ -89,11 +83,12 @@ public:
       : port(port),
         address(kj::mv(address)),
         options(options),
-        giveUp(now() + toKj(options.connect_timeout)) {}
+        giveUp(deadlineIn(options.connect_timeout)) {}
 
   kj::Promise<kj::Own<Channel>> dial() {
     auto handshake = TryConnect(address, options);
-    if (!handshake.ok() && absl::IsUnavailable(handshake.status()) && now() < giveUp) {
+    if (!handshake.ok() && absl::IsUnavailable(handshake.status()) &&
+        kj::systemPreciseMonotonicClock().now() < giveUp) {
       return port.getTimer().afterDelay(toKj(RetryDelay(++attempts))).then([this]() {
         return dial();
       });

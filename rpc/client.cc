@@ -24,7 +24,7 @@ public:
   Session(Vat vatParam, const TraceEncoder& traceEncoder)
       : vat(kj::mv(vatParam)),
         rpcSystem(capnp::makeRpcClient(*vat.network)),
-        main(bootstrap()),
+        main(bootstrapServer(rpcSystem)),
         ending(vat.disconnected.then([this]() { ended = true; }).eagerlyEvaluate(nullptr)) {
     if (traceEncoder) {
       rpcSystem.setTraceEncoder(
@@ -44,26 +44,17 @@ public:
       return KJ_EXCEPTION(DISCONNECTED, "the connection has ended", name);
     }
     capnp::MallocMessageBuilder message(4);
+    auto server = message.initRoot<VatId>();
+    server.setSide(Side::SERVER);
     capnp::MallocMessageBuilder objectId;
     objectId.getRoot<capnp::AnyPointer>().setAs<capnp::Text>(name);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-    return rpcSystem.restore(server(message), objectId.getRoot<capnp::AnyPointer>());
+    return rpcSystem.restore(server, objectId.getRoot<capnp::AnyPointer>());
 #pragma GCC diagnostic pop
   }
 
 private:
-  capnp::Capability::Client bootstrap() {
-    capnp::MallocMessageBuilder message(4);
-    return rpcSystem.bootstrap(server(message));
-  }
-
-  static VatId::Reader server(capnp::MessageBuilder& message) {
-    auto id = message.initRoot<VatId>();
-    id.setSide(Side::SERVER);
-    return id;
-  }
-
   Vat vat;
   capnp::RpcSystem<VatId> rpcSystem;
   capnp::Capability::Client main;
@@ -73,7 +64,7 @@ private:
 
 struct Connected {
   Vat vat;
-  kj::Own<kj::String> address;  // where the server was found
+  kj::String address;  // where the server was found
 };
 
 class Connector {
@@ -137,14 +128,13 @@ private:
         });
     return connecting.then(
         [this, parsed = kj::mv(parsed)](kj::Own<kj::AsyncIoStream> stream) mutable {
-          return Connected{newVat(kj::mv(stream), Side::CLIENT, readerOptions),
-                           kj::heap(parsed->toString())};
+          return Connected{newVat(kj::mv(stream), Side::CLIENT, readerOptions), parsed->toString()};
         });
   }
 
   Connected newConnected(kj::Own<Channel> channel, kj::StringPtr at) {
     return {newVat(context.getPoller(), kj::mv(channel), Side::CLIENT, readerOptions),
-            kj::heap(kj::heapString(at))};
+            kj::heapString(at)};
   }
 
   RpcContext& context;
@@ -159,13 +149,12 @@ private:
 struct RpcClient::Impl {
   using Connect = kj::Function<kj::Promise<Connected>()>;
 
-  Impl(kj::Own<RpcContext> contextParam, Connect connectParam, const RpcClientOptions& options)
+  Impl(kj::Own<RpcContext> contextParam, Connect connectParam,
+       RpcClientOptions optionsParam = RpcClientOptions())
       : context(kj::mv(contextParam)),
         connect(kj::mv(connectParam)),
-        traceEncoder(options.traceEncoder),
+        options(kj::mv(optionsParam)),
         delay(options.reconnectDelay),
-        firstDelay(options.reconnectDelay),
-        maxDelay(options.maxReconnectDelay),
         setup(open()) {
     if (options.reconnect) {
       reconnecting = newReconnecting(getSessionsMain(), [self = kj::addRef(*self)]() {
@@ -201,10 +190,10 @@ struct RpcClient::Impl {
   kj::ForkedPromise<void> open() {
     return canceler
         .wrap(connect().then([this](Connected connected) {
-          KJ_LOG(INFO, "connected", *connected.address);
-          address = kj::mv(*connected.address);
-          session = kj::heap<Session>(kj::mv(connected.vat), traceEncoder);
-          delay = firstDelay;
+          KJ_LOG(INFO, "connected", connected.address);
+          address = kj::mv(connected.address);
+          session = kj::heap<Session>(kj::mv(connected.vat), options.traceEncoder);
+          delay = options.reconnectDelay;
         }))
         .fork();
   }
@@ -214,7 +203,7 @@ struct RpcClient::Impl {
     auto& timer = context->getIoProvider().getTimer();
     setup =
         canceler.wrap(timer.afterDelay(delay)).then([this]() { return open().addBranch(); }).fork();
-    delay = kj::min(2 * delay, maxDelay);
+    delay = kj::min(2 * delay, options.maxReconnectDelay);
   }
 
   template <typename Get>
@@ -231,10 +220,8 @@ struct RpcClient::Impl {
   kj::Canceler canceler;
   // Of what refers to this object: a capability that was asked for may outlive it.
 
-  const TraceEncoder traceEncoder;
+  const RpcClientOptions options;
   kj::Duration delay;  // before the next attempt
-  const kj::Duration firstDelay;
-  const kj::Duration maxDelay;
 
   kj::String address;
   kj::Maybe<kj::Own<Session>> session;
@@ -262,28 +249,22 @@ RpcClient::RpcClient(const struct sockaddr* serverAddress, uint addrSize,
                      capnp::ReaderOptions readerOpts) {
   auto context = RpcContext::getThreadLocal();
   auto address = context->getIoProvider().getNetwork().getSockaddr(serverAddress, addrSize);
-  impl = kj::heap<Impl>(
-      kj::mv(context),
-      [address = kj::mv(address), readerOpts]() mutable {
-        return address->connect().then([&address, readerOpts](kj::Own<kj::AsyncIoStream> stream) {
-          return Connected{newVat(kj::mv(stream), Side::CLIENT, readerOpts),
-                           kj::heap(address->toString())};
-        });
-      },
-      RpcClientOptions());
+  impl = kj::heap<Impl>(kj::mv(context), [address = kj::mv(address), readerOpts]() mutable {
+    return address->connect().then([&address, readerOpts](kj::Own<kj::AsyncIoStream> stream) {
+      return Connected{newVat(kj::mv(stream), Side::CLIENT, readerOpts), address->toString()};
+    });
+  });
 }
 
 RpcClient::RpcClient(int socketFd, capnp::ReaderOptions readerOpts) {
   auto context = RpcContext::getThreadLocal();
   auto stream = context->getLowLevelIoProvider().wrapSocketFd(socketFd);
-  auto connected = Connected{newVat(kj::mv(stream), Side::CLIENT, readerOpts),
-                             kj::heap(kj::str("socket ", socketFd))};
-  impl = kj::heap<Impl>(
-      kj::mv(context),
-      [connected = kj::mv(connected)]() mutable -> kj::Promise<Connected> {
-        return kj::mv(connected);
-      },
-      RpcClientOptions());
+  auto connected =
+      Connected{newVat(kj::mv(stream), Side::CLIENT, readerOpts), kj::str("socket ", socketFd)};
+  impl = kj::heap<Impl>(kj::mv(context),
+                        [connected = kj::mv(connected)]() mutable -> kj::Promise<Connected> {
+                          return kj::mv(connected);
+                        });
 }
 
 RpcClient::~RpcClient() noexcept(false) {}

@@ -1,5 +1,5 @@
 #pragma once
-// A transport's durations as KJ's.
+// A transport's durations as KJ's, and deadlines for the timer of a KJ event loop.
 
 #include <algorithm>
 
@@ -13,6 +13,12 @@ inline kj::Duration toKj(absl::Duration duration) {
   // nanoseconds.
   return absl::ToInt64Nanoseconds(std::min(duration, absl::Hours(24 * 365 * 100))) *
          kj::NANOSECONDS;
+}
+
+inline kj::TimePoint deadlineIn(absl::Duration duration) {
+  // For Timer::atTime(). Timer::afterDelay() counts from the loop's last look at the clock, which
+  // may be longer ago than any timeout if the thread was elsewhere.
+  return kj::systemPreciseMonotonicClock().now() + toKj(duration);
 }
 
 }  // namespace shoal

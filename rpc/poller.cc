@@ -66,10 +66,8 @@ void Poller::letGo(kj::Own<Channel> channel) {
   }
   auto delivered = kj::newPromiseAndFulfiller<void>();
   auto lingering = kj::heap<Lingering>(*this, kj::mv(channel), kj::mv(delivered.fulfiller));
-  // From now on: the timer's own time is that of the loop's last look at the clock.
-  const kj::TimePoint giveUp = kj::systemPreciseMonotonicClock().now() + toKj(linger);
-  tasks->add(
-      delivered.promise.exclusiveJoin(port.getTimer().atTime(giveUp)).attach(kj::mv(lingering)));
+  tasks->add(delivered.promise.exclusiveJoin(port.getTimer().atTime(deadlineIn(linger)))
+                 .attach(kj::mv(lingering)));
 }
 
 void Poller::add(Source& source) {

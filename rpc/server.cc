@@ -69,24 +69,24 @@ struct RpcServer::Impl final: private kj::TaskSet::ErrorHandler {
                     if (options.upgrade) {
                       offerSharedMemory(*receiver, options.channel);
                     }
-                    return listen(kj::mv(receiver));
+                    const uint port = receiver->getPort();
+                    return listen(kj::mv(receiver), port);
                   }));
   }
 
   void listen(struct sockaddr* bindAddress, uint addrSize) {
     auto resolved = context->getIoProvider().getNetwork().getSockaddr(bindAddress, addrSize);
-    tasks.add(listen(resolved->listen()));
+    auto receiver = resolved->listen();
+    const uint port = receiver->getPort();
+    tasks.add(listen(kj::mv(receiver), port));
   }
 
   void listen(int socketFd, uint itsPort) {
-    auto receiver = context->getLowLevelIoProvider().wrapListenSocketFd(socketFd);
-    portFulfiller->fulfill(kj::mv(itsPort));
-    auto& reference = *receiver;
-    tasks.add(acceptFrom(reference).attach(kj::mv(receiver)));
+    tasks.add(listen(context->getLowLevelIoProvider().wrapListenSocketFd(socketFd), itsPort));
   }
 
-  kj::Promise<void> listen(kj::Own<kj::ConnectionReceiver> receiver) {
-    portFulfiller->fulfill(receiver->getPort());
+  kj::Promise<void> listen(kj::Own<kj::ConnectionReceiver> receiver, uint itsPort) {
+    portFulfiller->fulfill(kj::mv(itsPort));
     auto& reference = *receiver;
     return acceptFrom(reference).attach(kj::mv(receiver));
   }

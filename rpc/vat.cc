@@ -5,6 +5,7 @@
 namespace shoal {
 
 using capnp::rpc::twoparty::Side;
+using capnp::rpc::twoparty::VatId;
 
 bool isShmAddress(kj::StringPtr address) {
   return address.startsWith("shm:");
@@ -29,6 +30,13 @@ Vat newVat(kj::Own<kj::AsyncIoStream> stream, Side side, capnp::ReaderOptions re
   auto network = kj::heap<capnp::TwoPartyVatNetwork>(*stream, side, readerOptions);
   auto disconnected = network->onDisconnect();
   return {network.attach(kj::mv(stream)), kj::mv(disconnected)};
+}
+
+capnp::Capability::Client bootstrapServer(capnp::RpcSystem<VatId>& rpcSystem) {
+  capnp::MallocMessageBuilder message(4);
+  auto server = message.initRoot<VatId>();
+  server.setSide(Side::SERVER);
+  return rpcSystem.bootstrap(server);
 }
 
 }  // namespace shoal

@@ -4,6 +4,7 @@
 
 #include "capnp/message.h"
 #include "capnp/rpc-twoparty.h"
+#include "capnp/rpc.h"
 #include "kj/async-io.h"
 #include "kj/memory.h"
 #include "shoal/rpc/poller.h"
@@ -34,5 +35,8 @@ Vat newVat(Poller& poller, kj::Own<Channel> channel, capnp::rpc::twoparty::Side 
            capnp::ReaderOptions readerOptions = capnp::ReaderOptions());
 Vat newVat(kj::Own<kj::AsyncIoStream> stream, capnp::rpc::twoparty::Side side,
            capnp::ReaderOptions readerOptions = capnp::ReaderOptions());
+
+capnp::Capability::Client bootstrapServer(capnp::RpcSystem<capnp::rpc::twoparty::VatId>& rpcSystem);
+// The main interface of the server that a client's RPC system is connected with.
 
 }  // namespace shoal

@@ -116,9 +116,6 @@ private:
   kj::TimePoint queuedSince;
   // When the first of the messages that wait now was sent.
 
-  kj::Own<kj::PromiseFulfiller<kj::Own<capnp::TwoPartyVatNetworkBase::Connection>>> acceptFulfiller;
-  // Of accept() when there is nothing to accept; never fulfilled.
-
   kj::ForkedPromise<void> disconnectPromise = nullptr;
   ConnectionDisposer disposer;
 };

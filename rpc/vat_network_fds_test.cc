@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "kj/async-io.h"
 #include "shoal/rpc/channel_ends.h"
+#include "shoal/rpc/vat.h"
 #include "shoal/rpc/vat_network.h"
 #include "shoal/transport/test_process.h"
 
@@ -69,10 +70,7 @@ protected:
     client = kj::heap<End>(poller, kj::mv(ends.left), Side::CLIENT, nullptr);
     server = kj::heap<End>(poller, kj::mv(ends.right), Side::SERVER,
                            capnp::Capability::Client(kj::heap<FileServer>(0)));
-    capnp::MallocMessageBuilder message(4);
-    auto id = message.initRoot<VatId>();
-    id.setSide(Side::SERVER);
-    return client->rpcSystem.bootstrap(id).castAs<test::Echo>();
+    return bootstrapServer(client->rpcSystem).castAs<test::Echo>();
   }
 
   uint64_t numberIn(capnp::Capability::Client capability) {

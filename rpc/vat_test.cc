@@ -10,16 +10,12 @@ namespace shoal {
 namespace {
 
 using capnp::rpc::twoparty::Side;
-using capnp::rpc::twoparty::VatId;
 
 uint64_t pingThrough(RpcContext& context, Vat clientVat, Vat serverVat) {
   auto server =
       capnp::makeRpcServer(*serverVat.network, capnp::Capability::Client(kj::heap<EchoServer>()));
   auto client = capnp::makeRpcClient(*clientVat.network);
-  capnp::MallocMessageBuilder message(4);
-  auto id = message.initRoot<VatId>();
-  id.setSide(Side::SERVER);
-  auto request = client.bootstrap(id).castAs<test::Echo>().pingRequest();
+  auto request = bootstrapServer(client).castAs<test::Echo>().pingRequest();
   request.setValue(7);
   return request.send().wait(context.getWaitScope()).getValue();
 }

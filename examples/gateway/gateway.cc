@@ -16,20 +16,13 @@ struct Passage {
       : server(kj::mv(serverParam)),
         serverSystem(capnp::makeRpcClient(*server.network)),
         client(kj::mv(clientParam)),
-        clientSystem(capnp::makeRpcServer(*client.network, mainInterface())) {}
+        clientSystem(capnp::makeRpcServer(*client.network, shoal::bootstrapServer(serverSystem))) {}
 
   kj::Promise<void> whenEnded() {
     return client.disconnected.exclusiveJoin(kj::mv(server.disconnected));
   }
 
  private:
-  capnp::Capability::Client mainInterface() {
-    capnp::MallocMessageBuilder message(4);
-    auto id = message.initRoot<VatId>();
-    id.setSide(Side::SERVER);
-    return serverSystem.bootstrap(id);
-  }
-
   shoal::Vat server;
   capnp::RpcSystem<VatId> serverSystem;
   shoal::Vat client;

@@ -36,10 +36,7 @@ class Victim {
   void Call(kj::Own<Channel> channel) {
     network_ = kj::heap<VatNetwork>(poller_, kj::mv(channel), Side::CLIENT);
     system_ = kj::heap(capnp::makeRpcClient(*network_));
-    capnp::MallocMessageBuilder memory;
-    auto server = memory.initRoot<VatId>();
-    server.setSide(Side::SERVER);
-    talk_ = NewTalk(system_->bootstrap(server).castAs<Party>());
+    talk_ = NewTalk(bootstrapServer(*system_).castAs<Party>());
     talk_->Begin(NewParty());
   }
 
