@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <set>
 #include <stop_token>
 #include <thread>
@@ -28,6 +29,8 @@ struct Object {
   Object* next = nullptr;
 };
 
+void Give(Object* object, FreeList<Object>& list) { EXPECT_TRUE(list.Give(object)); }
+
 TEST(FreeList, HasNothingAtFirst) {
   FreeList<Object> list;
   EXPECT_EQ(list.Take(), nullptr);
@@ -36,9 +39,9 @@ TEST(FreeList, HasNothingAtFirst) {
 TEST(FreeList, ReturnsEachObjectOnce) {
   FreeList<Object> list;
   Object a, b, c;
-  list.Give(&a);
-  list.Give(&b);
-  list.Give(&c);
+  Give(&a, list);
+  Give(&b, list);
+  Give(&c, list);
   EXPECT_EQ((std::set{list.Take(), list.Take(), list.Take()}), (std::set{&a, &b, &c}));
   EXPECT_EQ(list.Take(), nullptr);
 }
@@ -46,10 +49,10 @@ TEST(FreeList, ReturnsEachObjectOnce) {
 TEST(FreeList, KeepsWhatIsGivenWhileItsTakerStillHasSome) {
   FreeList<Object> list;
   Object a, b, c;
-  list.Give(&a);
-  list.Give(&b);
+  Give(&a, list);
+  Give(&b, list);
   Object* first = list.Take();
-  list.Give(&c);
+  Give(&c, list);
   EXPECT_EQ((std::set{first, list.Take(), list.Take()}), (std::set{&a, &b, &c}));
   EXPECT_EQ(list.Take(), nullptr);
 }
@@ -58,10 +61,48 @@ TEST(FreeList, TakesAnObjectAgainAndAgain) {
   FreeList<Object> list;
   Object only;
   for (int i = 0; i < 10; ++i) {
-    list.Give(&only);
+    Give(&only, list);
     ASSERT_EQ(list.Take(), &only);
     ASSERT_EQ(list.Take(), nullptr);
   }
+}
+
+TEST(FreeList, DeletesWhatIsInItWhenItCloses) {
+  int deleted = 0;
+  FreeList<Object> list;
+  Give(new Object(&deleted), list);
+  Give(new Object(&deleted), list);
+  delete list.Take();
+  Give(new Object(&deleted), list);
+  list.Close();
+  EXPECT_EQ(deleted, 3);
+  list.Close();
+  EXPECT_EQ(deleted, 3);
+}
+
+TEST(FreeList, TakesNothingOnceItIsClosed) {
+  FreeList<Object> list;
+  list.Close();
+  Object object;
+  EXPECT_FALSE(list.Give(&object));
+}
+
+// The object owns its list, as a message does the connection that it goes back to.
+TEST(FreeList, MayGoWithTheLastObjectInIt) {
+  struct Owner {
+    std::shared_ptr<FreeList<Owner>> list;
+    Owner* next = nullptr;
+  };
+  auto list = std::make_shared<FreeList<Owner>>();
+  const std::weak_ptr<FreeList<Owner>> gone = list;
+  ASSERT_TRUE(list->Give(new Owner{list}));
+  auto* held = new Owner{list};
+  list->Close();
+  list.reset();
+  EXPECT_FALSE(gone.expired());
+  EXPECT_FALSE(held->list->Give(held));
+  delete held;
+  EXPECT_TRUE(gone.expired());
 }
 
 TEST(FreeList, DeletesWhatIsLeftInIt) {
@@ -69,11 +110,11 @@ TEST(FreeList, DeletesWhatIsLeftInIt) {
   {
     FreeList<Object> list;
     for (int i = 0; i < 5; ++i) {
-      list.Give(new Object(&deleted));
+      Give(new Object(&deleted), list);
     }
     delete list.Take();  // two lists now: what was taken over, and what is given from now on
     EXPECT_EQ(deleted, 1);
-    list.Give(new Object(&deleted));
+    Give(new Object(&deleted), list);
   }
   EXPECT_EQ(deleted, 6);
 }
@@ -84,7 +125,7 @@ void UseAndGive(const std::stop_token& stop, std::atomic<Object*>& mailbox,
   while (!stop.stop_requested()) {
     if (Object* object = mailbox.exchange(nullptr, std::memory_order_acquire)) {
       ++object->uses;
-      list.Give(object);
+      Give(object, list);
     } else {
       std::this_thread::yield();
     }
@@ -96,7 +137,7 @@ TEST(FreeList, LosesNothingThatManyThreadsGive) {
   FreeList<Object> list;
   std::array<Object, 16> objects;
   for (Object& object : objects) {
-    list.Give(&object);
+    Give(&object, list);
   }
   std::array<std::atomic<Object*>, 4> mailboxes{};
   std::vector<std::jthread> threads;

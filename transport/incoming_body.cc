@@ -2,8 +2,6 @@
 
 #include <sanitizer/asan_interface.h>
 
-#include <utility>
-
 namespace shoal {
 
 void IncomingBody::Release() {
@@ -14,18 +12,12 @@ void IncomingBody::Release() {
   GiveBack();
   // In a build with AddressSanitizer, reading what was released is an error.
   ASAN_POISON_MEMORY_REGION(inline_words, sizeof(inline_words));
-  const std::shared_ptr<Link> owner = std::move(link);
-  if (owner == nullptr) {
+  if (link == nullptr || !link->incoming.Give(this)) {
     delete this;
-    return;
   }
-  owner->incoming.Give(this);
 }
 
-void IncomingBody::Begin(std::shared_ptr<Link> its_link) {
-  ASAN_UNPOISON_MEMORY_REGION(inline_words, sizeof(inline_words));
-  link = std::move(its_link);
-}
+void IncomingBody::Begin() { ASAN_UNPOISON_MEMORY_REGION(inline_words, sizeof(inline_words)); }
 
 void IncomingBody::GiveBack() {
   for (const BorrowedBlock& lent : borrowed) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "absl/container/inlined_vector.h"
 #include "capnp/message.h"
@@ -26,19 +27,20 @@ struct BorrowedBlock {
 // Filled on the reading thread; read and released on any one thread.
 class IncomingBody {
  public:
-  IncomingBody() = default;
+  // Without a link all of it lies in `joined`, and it deletes itself when it is released.
+  explicit IncomingBody(std::shared_ptr<Link> its_link) : link(std::move(its_link)) {}
   IncomingBody(const IncomingBody&) = delete;
   IncomingBody& operator=(const IncomingBody&) = delete;
 
   // Begins a message, to be filled.
-  void Begin(std::shared_ptr<Link> its_link);
+  void Begin();
 
   // The message's reader. `options` bound what a traversal may cost.
   void Open(const capnp::ReaderOptions& options) { reader_.emplace(*this, options); }
   capnp::MessageReader& reader() { return *reader_; }
 
-  // Ends the message: the blocks go back to the peer, and this body to the link. Without a link it
-  // deletes itself.
+  // Ends the message: the blocks go back to the peer, and this body to the link, if its channel
+  // still receives; otherwise it deletes itself.
   void Release();
 
   // Gives the blocks back to the peer. Nothing of them can be read any more.
@@ -47,8 +49,9 @@ class IncomingBody {
   // The size in words, all segments together.
   uint64_t SizeInWords() const;
 
-  // Filled by Receiver, or, without a link, with segments that lie in `joined`.
-  std::shared_ptr<Link> link;
+  const std::shared_ptr<Link> link;
+
+  // Filled by the channel.
   alignas(capnp::word) uint64_t inline_words[Slot::kWords];
   absl::InlinedVector<kj::ArrayPtr<const capnp::word>, 4> segments;
   absl::InlinedVector<BorrowedBlock, 4> borrowed;

@@ -19,8 +19,7 @@ class IncomingBodyTest : public testing::Test {
  protected:
   // A body with the segments of `message`, as a receiver fills it.
   IncomingBody* NewBody(capnp::MessageBuilder& message) {
-    auto* body = new IncomingBody;
-    body->link = links_.left;
+    auto* body = new IncomingBody(links_.left);
     for (const auto& segment : message.getSegmentsForOutput()) {
       body->segments.push_back(segment);
     }
@@ -40,6 +39,13 @@ class IncomingBodyTest : public testing::Test {
   // The receipts that the peer sees.
   ReceiptReader Receipts() {
     return ReceiptReader(links_.right->theirs.receipts(), kSmallShape.receipts);
+  }
+
+  // As the receiver does at its end.
+  void TearDown() override {
+    if (links_.left != nullptr) {
+      links_.left->incoming.Close();
+    }
   }
 
   LinkPair links_ = MakeLinkPair();
@@ -106,7 +112,6 @@ TEST_F(IncomingBodyTest, GoesBackToItsLinkEmpty) {
   EXPECT_TRUE(body->segments.empty());
   EXPECT_TRUE(body->borrowed.empty());
   EXPECT_EQ(body->joined, nullptr);
-  EXPECT_EQ(body->link, nullptr);
   delete body;
 }
 
@@ -133,6 +138,7 @@ TEST_F(IncomingBodyTest, KeepsTheLinkAsLongAsItIsHeld) {
   links_ = LinkPair();
   EXPECT_FALSE(link.expired());
   ExpectBlob(body->reader(), 5, 100);
+  link.lock()->incoming.Close();
   body->Release();
   EXPECT_TRUE(link.expired());
 }

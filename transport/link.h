@@ -28,7 +28,8 @@ struct FdLimits {
 };
 
 // Lives as long as the channel or any message of it, so that a message may outlive its connection:
-// the mappings stay, the blocks that it drops and the receipts that it writes go nowhere.
+// the mappings stay, the blocks that it drops and the receipts that it writes go nowhere. Bodies
+// that wait to be used again hold it too, until those who take them close the lists.
 struct Link {
   // The parts that the handshake brings together. `socket` is the connection's.
   Link(Outbox own, PeerOutbox theirs, Peer peer, UniqueFd socket, const SlabLimits& limits,
@@ -54,8 +55,8 @@ struct Link {
   Slabs slabs;                      // the writing thread, under a WritingLock
   Loans loans;                      // the writing thread, under a WritingLock
   std::mutex writing;               // WritingLock's
-  FreeList<OutgoingBody> outgoing;  // given by any thread, taken under a WritingLock
-  FreeList<IncomingBody> incoming;  // given by any thread, taken by the reading thread
+  FreeList<OutgoingBody> outgoing;  // given by any thread, taken by Sender under a WritingLock
+  FreeList<IncomingBody> incoming;  // given by any thread, taken by Receiver
 };
 
 // Keeps slabs from being trimmed, which any thread may do that waits, while the writing thread is

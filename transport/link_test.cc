@@ -79,12 +79,15 @@ TEST(Link, LendsBlocksThatItsPeerFinds) {
   EXPECT_EQ(*reinterpret_cast<const uint64_t*>(found->words.data()), 42u);
 }
 
-TEST(Link, DeletesTheBodiesThatWereGivenBack) {
+TEST(Link, LivesNoLongerThanTheBodiesThatWereGivenBack) {
   LinkPair links = MakeLinkPair();
   const std::weak_ptr<Link> link = links.left;
-  links.left->outgoing.Give(new OutgoingBody);
-  links.left->incoming.Give(new IncomingBody);
+  ASSERT_TRUE(links.left->outgoing.Give(new OutgoingBody(links.left)));
+  ASSERT_TRUE(links.left->incoming.Give(new IncomingBody(links.left)));
   links.left.reset();
+  link.lock()->outgoing.Close();
+  EXPECT_FALSE(link.expired());
+  link.lock()->incoming.Close();
   EXPECT_TRUE(link.expired());
 }
 

@@ -56,6 +56,7 @@ class OutgoingMessage {
 
   // For channels.
   const BodyRef& body() const { return body_; }
+  BodyRef TakeBody() { return std::move(body_); }
   void Reset() { body_ = BodyRef(); }
 
  private:

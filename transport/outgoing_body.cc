@@ -27,8 +27,7 @@ constexpr uint32_t kLastHeapGrowthWords = 1 << 24;
 
 }  // namespace
 
-void OutgoingBody::Begin(std::shared_ptr<Link> link, uint32_t hint_words) {
-  link_ = std::move(link);
+void OutgoingBody::Begin(uint32_t hint_words) {
   hint_words_ = hint_words;
   growth_words_ = kFirstGrowthWords;
   scratch_taken_ = hint_words > Slot::kWords;
@@ -139,7 +138,7 @@ std::optional<HeldBlock> OutgoingBody::ClaimBlock(uint32_t words) {
   return link_ == nullptr ? std::nullopt : WritingLock(*link_).Claim(words);
 }
 
-void OutgoingBody::End() {
+void OutgoingBody::Clear() {
   if (!blocks_.empty()) {
     for (const auto& segment : segments()) {
       if (HeldBlock* held = BlockOf(segment.begin())) {
@@ -149,14 +148,16 @@ void OutgoingBody::End() {
   }
   builder_.reset();
   Thaw();
-  SetFds({});
-  heap_.clear();
-  const std::shared_ptr<Link> link = std::move(link_);
-  if (link == nullptr) {
-    delete this;
-    return;
+  if (!fds_.empty()) {
+    SetFds({});
   }
-  link->outgoing.Give(this);
+  heap_.clear();
+}
+
+void OutgoingBody::GiveBack() {
+  if (link_ == nullptr || !link_->outgoing.Give(this)) {
+    delete this;
+  }
 }
 
 }  // namespace shoal

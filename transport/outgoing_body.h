@@ -23,17 +23,17 @@ namespace shoal {
 // The first segment is a scratch of 31 words, which goes into a slot; what does not fit is in
 // blocks of the outbox, where the peer reads it; and when no block is free, on the heap. Bodies are
 // recycled: building a message allocates nothing once as many exist as are in use at a time.
+// Without a link all of it is built on the heap, and the body deletes itself when it is let go.
 //
 // Built and published on the writing thread; let go on any (see BodyRef).
 class OutgoingBody {
  public:
-  OutgoingBody() = default;
+  explicit OutgoingBody(std::shared_ptr<Link> link) : link_(std::move(link)) {}
   OutgoingBody(const OutgoingBody&) = delete;
   OutgoingBody& operator=(const OutgoingBody&) = delete;
 
-  // Begins a message, with room for `hint_words` in its first segment. Without a link all of it is
-  // built on the heap, and the body deletes itself when the message is let go.
-  void Begin(std::shared_ptr<Link> link, uint32_t hint_words);
+  // Begins a message, with room for `hint_words` in its first segment.
+  void Begin(uint32_t hint_words);
 
   capnp::MessageBuilder& builder() { return *builder_; }
 
@@ -110,10 +110,12 @@ class OutgoingBody {
   // At least `minimum_words`, and `words` if there is memory for that.
   kj::ArrayPtr<capnp::word> AllocateOnHeap(uint32_t minimum_words, uint32_t words);
   std::optional<HeldBlock> ClaimBlock(uint32_t words);
-  void End();
+  // Ends the message; `blocks()` are left.
+  void Clear();
+  void GiveBack();
 
   std::atomic<uint32_t> references_ = 0;
-  std::shared_ptr<Link> link_;
+  const std::shared_ptr<Link> link_;
   uint32_t hint_words_ = 0;
   uint32_t growth_words_ = 0;  // the next segment's size, if it is asked for little
   bool scratch_taken_ = false;
@@ -130,7 +132,11 @@ class OutgoingBody {
 class BodyRef {
  public:
   BodyRef() = default;
-  explicit BodyRef(OutgoingBody* body) : body_(body) { Add(); }
+  // The first to share `body`.
+  explicit BodyRef(OutgoingBody* body) : body_(body) {
+    // relaxed: nobody else has it.
+    body->references_.store(1, std::memory_order_relaxed);
+  }
   BodyRef(const BodyRef& other) : body_(other.body_) { Add(); }
   BodyRef(BodyRef&& other) noexcept : body_(std::exchange(other.body_, nullptr)) {}
   BodyRef& operator=(BodyRef other) noexcept {
@@ -144,6 +150,17 @@ class BodyRef {
   OutgoingBody& operator*() const { return *body_; }
   explicit operator bool() const { return body_ != nullptr; }
 
+  // Lets go of the body, and returns it if that ended the message: its blocks are to be dropped,
+  // and it is the caller's.
+  OutgoingBody* Finish() {
+    OutgoingBody* body = std::exchange(body_, nullptr);
+    if (!Last(body)) {
+      return nullptr;
+    }
+    body->Clear();
+    return body;
+  }
+
  private:
   void Add() {
     if (body_ != nullptr) {
@@ -152,10 +169,16 @@ class BodyRef {
     }
   }
   void Drop() {
-    // acq_rel: the last owner sees what every other did with the body.
-    if (body_ != nullptr && body_->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-      body_->End();
+    if (Last(body_)) {
+      body_->Clear();
+      body_->GiveBack();
     }
+  }
+  static bool Last(OutgoingBody* body) {
+    // acq_rel, and acquire alone for the only owner, whom nobody can join meanwhile: the last one
+    // sees what every other did with the body.
+    return body != nullptr && (body->references_.load(std::memory_order_acquire) == 1 ||
+                               body->references_.fetch_sub(1, std::memory_order_acq_rel) == 1);
   }
 
   OutgoingBody* body_ = nullptr;

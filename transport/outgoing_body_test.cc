@@ -18,20 +18,27 @@ class OutgoingBodyTest : public testing::Test {
  protected:
   // As Sender::Claim does it, but for what a body that was used before needs.
   BodyRef Claim(uint32_t hint_words = 0) {
-    auto* body = new OutgoingBody;
-    body->Begin(link(), hint_words);
+    auto* body = new OutgoingBody(link());
+    body->Begin(hint_words);
     return BodyRef(body);
   }
 
   // Takes back what was given to the link, and drops its blocks.
   void DropFinished() {
     while (OutgoingBody* body = link()->outgoing.Take()) {
-      for (const HeldBlock& held : body->blocks()) {
-        link()->slabs.Drop(held);
-      }
-      delete body;
+      DropBlocks(body);
     }
   }
+
+  void DropBlocks(OutgoingBody* body) {
+    for (const HeldBlock& held : body->blocks()) {
+      link()->slabs.Drop(held);
+    }
+    delete body;
+  }
+
+  // As the sender does at its end.
+  void TearDown() override { link()->outgoing.Close(); }
 
   const std::shared_ptr<Link>& link() { return links_.left; }
   uint32_t claimed_blocks() { return link()->slabs.claimed_blocks(); }
@@ -97,8 +104,8 @@ TEST_F(OutgoingBodyTest, BuildsOnTheHeapWhenNoBlockIsFree) {
 }
 
 TEST(OutgoingBody, WithoutALinkHasFewSegmentsHoweverItIsBuilt) {
-  auto* body = new OutgoingBody;
-  body->Begin(nullptr, 0);
+  auto* body = new OutgoingBody(nullptr);
+  body->Begin(0);
   const BodyRef owner(body);
   auto blobs = body->builder().initRoot<test::Blobs>().initBlobs(2000);
   for (auto blob : blobs) {
@@ -154,7 +161,7 @@ TEST_F(OutgoingBodyTest, TellsHowMuchOfItsBlocksIsDirtyWhenItIsGone) {
   ASSERT_EQ(returned, gone);
   ASSERT_EQ(returned->blocks().size(), 1u);
   EXPECT_EQ(returned->blocks()[0].used_words, words);
-  link()->outgoing.Give(returned);
+  DropBlocks(returned);
 }
 
 TEST_F(OutgoingBodyTest, StaysUntilItsLastReferenceIsGone) {
@@ -185,7 +192,7 @@ TEST_F(OutgoingBodyTest, IsEmptyWhenItBeginsAgain) {
   body = BodyRef();
   OutgoingBody* again = link()->outgoing.Take();
   ASSERT_NE(again, nullptr);
-  again->Begin(link(), 0);
+  again->Begin(0);
   body = BodyRef(again);
   EXPECT_EQ(body->SizeInWords(), 0u);
   auto data = body->builder().initRoot<test::Blob>().initData(200);
@@ -208,13 +215,14 @@ TEST_F(OutgoingBodyTest, MayBeLetGoOnAnyThread) {
 TEST_F(OutgoingBodyTest, KeepsItsLinkAsLongAsItIsHeld) {
   LinkPair links = MakeLinkPair();
   const std::weak_ptr<Link> link = links.left;
-  auto* fresh = new OutgoingBody;
-  fresh->Begin(std::move(links.left), 1000);
+  auto* fresh = new OutgoingBody(std::move(links.left));
+  fresh->Begin(1000);
   BodyRef body(fresh);
   links.right.reset();
   BuildBlob(body->builder(), 1, 2000);
   EXPECT_FALSE(link.expired());
   EXPECT_EQ(body->builder().getRoot<test::Blob>().getData().size(), 2000u);
+  link.lock()->outgoing.Close();
   body = BodyRef();
   EXPECT_TRUE(link.expired());
 }

@@ -1,5 +1,7 @@
 #include "shoal/transport/receiver.h"
 
+#include <array>
+#include <bit>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -23,6 +25,8 @@ Receiver::Receiver(std::shared_ptr<Link> link, uint64_t max_message_words, Trust
       trust_(trust),
       ring_(link_->theirs.slots(), link_->theirs.shape().slots),
       joiner_(max_message_words) {}
+
+Receiver::~Receiver() { link_->incoming.Close(); }
 
 absl::StatusOr<IncomingBody*> Receiver::Take() {
   while (!ended_) {
@@ -109,13 +113,14 @@ absl::StatusOr<IncomingBody*> Receiver::TakeMessage(const SlotHeader& header) {
   auto release = absl::MakeCleanup([body] { body->Release(); });
   uint64_t total_words = header.inline_words;
   if (header.inline_words > 0) {
-    ring_.ReadPayload(0, body->inline_words, header.inline_words);
+    ring_.ReadPayload(0, {body->inline_words, header.inline_words});
     body->segments.push_back(kj::arrayPtr(reinterpret_cast<const capnp::word*>(body->inline_words),
                                           size_t{header.inline_words}));
   }
   for (uint32_t i = 0; i < header.blocks; ++i) {
-    BlockDescriptor block;
-    ring_.ReadPayload(header.inline_words + 2 * i, &block, 2);
+    std::array<uint64_t, 2> words;
+    ring_.ReadPayload(header.inline_words + 2 * i, words);
+    const auto block = std::bit_cast<BlockDescriptor>(words);
     if (absl::Status added = AddBlock(block, total_words, *body); !added.ok()) {
       return added;
     }
@@ -184,7 +189,7 @@ absl::Status Receiver::LearnOfSlab(uint32_t number) {
 
 absl::Status Receiver::TakeFds(const SlotHeader& header) {
   uint64_t count = 0;
-  ring_.ReadPayload(0, &count, header.inline_words == 1 ? 1 : 0);
+  ring_.ReadPayload(0, {&count, header.inline_words == 1 ? size_t{1} : size_t{0}});
   if (count == 0 || count > link_->fd_limits.received) {
     return CorruptPeer(
         link_->peer, "a message's count of descriptors", count,
@@ -256,7 +261,7 @@ absl::Status Receiver::KeepFds(MessageFds fds) {
 
 absl::StatusOr<IncomingBody*> Receiver::TakeFragment(const SlotHeader& header) {
   uint64_t words[Slot::kWords];
-  ring_.ReadPayload(0, words, header.inline_words);
+  ring_.ReadPayload(0, {words, header.inline_words});
   if (absl::Status added = joiner_.Add({words, header.inline_words}, link_->peer); !added.ok()) {
     return added;
   }
@@ -276,15 +281,16 @@ absl::StatusOr<IncomingBody*> Receiver::TakeFragment(const SlotHeader& header) {
 IncomingBody* Receiver::NewBody() {
   IncomingBody* body = link_->incoming.Take();
   if (body == nullptr) {
-    body = new IncomingBody;
+    body = new IncomingBody(link_);
   }
-  body->Begin(link_);
+  body->Begin();
   return body;
 }
 
 void Receiver::Received(IncomingBody& body) {
-  body.fds = std::move(next_fds_);
-  next_fds_.clear();
+  if (!next_fds_.empty()) {
+    body.fds = std::exchange(next_fds_, {});
+  }
   counters().messages.Add(1);
   counters().bytes.Add(body.SizeInWords() * sizeof(capnp::word));
   counters().segments.Add(body.segments.size());

@@ -22,6 +22,7 @@ namespace shoal {
 class Receiver {
  public:
   Receiver(std::shared_ptr<Link> link, uint64_t max_message_words, Trust trust = Trust::kPeer);
+  ~Receiver();
 
   // The next message, or nullptr when none is there yet. kDataLoss names the field that is wrong.
   // The caller opens the body and releases it.

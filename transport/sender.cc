@@ -11,10 +11,12 @@ namespace shoal {
 Sender::Sender(std::shared_ptr<Link> link)
     : link_(std::move(link)), ring_(link_->own.slots(), link_->own.shape().slots) {}
 
+Sender::~Sender() { link_->outgoing.Close(); }
+
 BodyRef Sender::Claim(uint32_t hint_words) {
   OutgoingBody* body = NewBody();
   ring_.Prefetch();
-  body->Begin(link_, hint_words);
+  body->Begin(hint_words);
   return BodyRef(body);
 }
 
@@ -27,7 +29,7 @@ OutgoingBody* Sender::NewBody() {
   counters().claims.Set(++claims_);
   counters().most_claims.RaiseTo(claims_);
   if (idle_bodies_.empty()) {
-    return new OutgoingBody;
+    return new OutgoingBody(link_);
   }
   OutgoingBody* body = idle_bodies_.back().release();
   idle_bodies_.pop_back();
@@ -36,12 +38,23 @@ OutgoingBody* Sender::NewBody() {
 
 void Sender::TakeBackBodies() {
   while (OutgoingBody* body = link_->outgoing.Take()) {
-    idle_bodies_.emplace_back(body);
-    --claims_;
-    for (const HeldBlock& held : body->blocks()) {
-      link_->slabs.Drop(held);
-    }
-    body->blocks().clear();
+    TakeBack(body);
+  }
+}
+
+void Sender::TakeBack(OutgoingBody* body) {
+  idle_bodies_.emplace_back(body);
+  --claims_;
+  for (const HeldBlock& held : body->blocks()) {
+    link_->slabs.Drop(held);
+  }
+  body->blocks().clear();
+}
+
+void Sender::Finish(BodyRef message) {
+  if (OutgoingBody* body = message.Finish()) {
+    const WritingLock lock(*link_);
+    TakeBack(body);
   }
 }
 

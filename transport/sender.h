@@ -22,6 +22,7 @@ namespace shoal {
 class Sender {
  public:
   explicit Sender(std::shared_ptr<Link> link);
+  ~Sender();
 
   // Begins a message, with room for `hint_words` in its first segment.
   BodyRef Claim(uint32_t hint_words);
@@ -32,6 +33,9 @@ class Sender {
   // Abandon() comes first. kDataLoss when what the peer wrote about room or receipts cannot be; any
   // other error is about the message's descriptors.
   absl::StatusOr<bool> Offer(OutgoingBody& body);
+
+  // Takes back a message that was published, unless another handle of it is left.
+  void Finish(BodyRef message);
 
   // Forgets a message that went in part; the peer is told to forget it too.
   void Abandon();
@@ -72,6 +76,7 @@ class Sender {
 
   // Takes the messages that were let go since, on any thread, and drops their blocks.
   void TakeBackBodies();
+  void TakeBack(OutgoingBody* body);
 
   absl::StatusOr<bool> HasRoom(uint32_t slots);
   absl::StatusOr<bool> HasConsumed(uint64_t slots);

@@ -45,8 +45,8 @@ ShmChannel::~ShmChannel() {
 
 OutgoingMessage ShmChannel::Claim(uint32_t hint_words) {
   if (link_->forked()) {
-    auto* body = new OutgoingBody;
-    body->Begin(nullptr, hint_words);
+    auto* body = new OutgoingBody(nullptr);
+    body->Begin(hint_words);
     return OutgoingMessage(BodyRef(body));
   }
   return OutgoingMessage(sender_.Claim(hint_words));
@@ -112,7 +112,7 @@ absl::Status ShmChannel::PublishWithin(Timeout& timeout, OutgoingMessage& messag
     sender_.Abandon();
     return delivered;
   }
-  message.Reset();
+  sender_.Finish(message.TakeBody());
   return absl::OkStatus();
 }
 
@@ -160,7 +160,7 @@ absl::Status ShmChannel::Spill(OutgoingMessage& message) {
       return OfferFailed(sent.status());
     }
     if (*sent) {
-      message.Reset();
+      sender_.Finish(message.TakeBody());
       return absl::OkStatus();
     }
   }
@@ -194,6 +194,7 @@ absl::StatusOr<bool> ShmChannel::TryFlush() {
       return false;
     }
     pending_bytes_ -= pending_.front()->SizeInWords() * sizeof(capnp::word);
+    sender_.Finish(std::move(pending_.front()));
     pending_.pop_front();
   }
   if (ending_ && !end_sent_) {

@@ -1,16 +1,30 @@
 #include "shoal/transport/slot_ring.h"
 
-#include <bit>
+#include <array>
 
 namespace shoal {
+namespace {
 
 static_assert(std::endian::native == std::endian::little,
               "the sequence is the header's low half, and Cap'n Proto words are little-endian");
 
+// Word by word, which takes half as long as memcpy() for the few words of most messages: its wide
+// loads wait for lines that have just come from the other CPU, and overlap. relaxed: the header
+// orders them. Atomic, so that the compiler makes neither a memcpy() of it nor two loads of one.
+void CopyWords(uint64_t* to, const uint64_t* from, uint64_t words) {
+  for (uint64_t i = 0; i < words; ++i) {
+    __atomic_store_n(&to[i], __atomic_load_n(&from[i], __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+  }
+}
+
+}  // namespace
+
 void SlotWriter::Publish(SlotKind kind, std::span<const uint64_t> inline_words,
                          std::span<const BlockDescriptor> blocks) {
-  uint64_t at = WritePayload(0, inline_words.data(), inline_words.size());
-  WritePayload(at, blocks.data(), 2 * blocks.size());
+  uint64_t at = WritePayload(0, inline_words);
+  for (const BlockDescriptor& block : blocks) {
+    at = WritePayload(at, std::bit_cast<std::array<uint64_t, 2>>(block));
+  }
   const uint32_t slots = SlotsFor(inline_words.size(), blocks.size());
   for (uint32_t i = 1; i < slots; ++i) {
     // relaxed: the first slot's header orders them.
@@ -24,16 +38,13 @@ void SlotWriter::Publish(SlotKind kind, std::span<const uint64_t> inline_words,
   next_ += slots;
 }
 
-uint64_t SlotWriter::WritePayload(uint64_t at, const void* source, uint64_t words) {
-  auto from = static_cast<const char*>(source);
-  while (words > 0) {
-    Slot& slot = At(next_ + at / Slot::kWords);
-    const uint64_t first = at % Slot::kWords;
-    const uint64_t part = std::min(words, Slot::kWords - first);
-    std::memcpy(&slot.words[first], from, part * sizeof(uint64_t));
-    from += part * sizeof(uint64_t);
+uint64_t SlotWriter::WritePayload(uint64_t at, std::span<const uint64_t> words) {
+  while (!words.empty()) {
+    uint64_t* to = &At(next_ + at / Slot::kWords).words[at % Slot::kWords];
+    const uint64_t part = std::min<uint64_t>(words.size(), Slot::kWords - at % Slot::kWords);
+    CopyWords(to, words.data(), part);
+    words = words.subspan(part);
     at += part;
-    words -= part;
   }
   return at;
 }
@@ -43,26 +54,13 @@ void SlotWriter::StoreHeader(uint64_t position, SlotHeader header, std::memory_o
   At(position).header.store(std::bit_cast<uint64_t>(header), order);
 }
 
-std::optional<SlotHeader> SlotReader::Next() const {
-  // seq_cst: its partner is the writer's store of the header, and acquires the payload. The look of
-  // a reader that is about to park is Ready().
-  const uint64_t header = At(next_).header.load(std::memory_order_seq_cst);
-  if (Sequence(header) == Stale()) {
-    return std::nullopt;
-  }
-  return std::bit_cast<SlotHeader>(header);
-}
-
-void SlotReader::ReadPayload(uint64_t at, void* target, uint64_t words) const {
-  auto to = static_cast<char*>(target);
-  while (words > 0) {
-    const Slot& slot = At(next_ + at / Slot::kWords);
-    const uint64_t first = at % Slot::kWords;
-    const uint64_t part = std::min(words, Slot::kWords - first);
-    std::memcpy(to, &slot.words[first], part * sizeof(uint64_t));
-    to += part * sizeof(uint64_t);
+void SlotReader::ReadPayload(uint64_t at, std::span<uint64_t> words) const {
+  while (!words.empty()) {
+    const uint64_t* from = &At(next_ + at / Slot::kWords).words[at % Slot::kWords];
+    const uint64_t part = std::min<uint64_t>(words.size(), Slot::kWords - at % Slot::kWords);
+    CopyWords(words.data(), from, part);
+    words = words.subspan(part);
     at += part;
-    words -= part;
   }
 }
 

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstdint>
-#include <cstring>
 #include <optional>
 #include <span>
 
@@ -97,7 +97,8 @@ class SlotWriter {
 
  private:
   Slot& At(uint64_t position) { return slots_[position & (count_ - 1)]; }
-  uint64_t WritePayload(uint64_t at, const void* source, uint64_t words);
+  // From word `at` of the payload on; returns where it ends.
+  uint64_t WritePayload(uint64_t at, std::span<const uint64_t> words);
   void StoreHeader(uint64_t position, SlotHeader header, std::memory_order order);
 
   Slot* const slots_;
@@ -123,13 +124,19 @@ class SlotReader {
   }
 
   // The header of the next slot, or nothing when it is still the one of the lap before.
-  std::optional<SlotHeader> Next() const;
+  std::optional<SlotHeader> Next() const {
+    // seq_cst: its partner is the writer's store of the header, and acquires the payload. The look
+    // of a reader that is about to park is Ready().
+    const uint64_t header = At(next_).header.load(std::memory_order_seq_cst);
+    return Sequence(header) == Stale() ? std::nullopt
+                                       : std::optional(std::bit_cast<SlotHeader>(header));
+  }
 
   // Whether `header` carries the sequence that the next slot must have.
   bool InSequence(const SlotHeader& header) const { return header.sequence == Fresh(); }
 
-  // Copies `words` words of the payload that starts in the next slot, from word `at` of it on.
-  void ReadPayload(uint64_t at, void* target, uint64_t words) const;
+  // Copies the payload that starts in the next slot, from word `at` of it on, to `words`.
+  void ReadPayload(uint64_t at, std::span<uint64_t> words) const;
 
   // Moves behind `slots` slots.
   void Advance(uint32_t slots) { next_ += slots; }

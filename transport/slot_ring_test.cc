@@ -60,7 +60,7 @@ std::vector<uint64_t> Payload(std::vector<uint64_t> words,
 
 std::vector<uint64_t> ReadPayload(const SlotReader& reader, uint64_t words) {
   std::vector<uint64_t> payload(words);
-  reader.ReadPayload(0, payload.data(), words);
+  reader.ReadPayload(0, payload);
   return payload;
 }
 
@@ -158,7 +158,7 @@ TEST(SlotReader, ReadsPartsOfThePayload) {
   ring.writer.Publish(SlotKind::kMessage, Words(31, 0), Blocks(20, 1));
   const std::vector<uint64_t> whole = Payload(Words(31, 0), Blocks(20, 1));
   uint64_t part[4] = {};
-  ring.reader.ReadPayload(60, part, 4);  // words 60 and 61 are the second slot's last
+  ring.reader.ReadPayload(60, part);  // words 60 and 61 are the second slot's last
   EXPECT_EQ(std::vector(part, part + 4), std::vector(whole.begin() + 60, whole.begin() + 64));
 }
 

@@ -126,8 +126,8 @@ SocketChannel::~SocketChannel() {
 }
 
 OutgoingMessage SocketChannel::Claim(uint32_t hint_words) {
-  auto* body = new OutgoingBody;
-  body->Begin(nullptr, hint_words);
+  auto* body = new OutgoingBody(nullptr);
+  body->Begin(hint_words);
   return OutgoingMessage(BodyRef(body));
 }
 
@@ -405,7 +405,7 @@ absl::StatusOr<IncomingBody*> SocketChannel::TakeBuffered() {
     }
     begin_words_ += now;
     if (std::optional<JoinedMessage> message = joiner_.TakeFinished()) {
-      auto* body = new IncomingBody;
+      auto* body = new IncomingBody(nullptr);
       body->joined = std::move(message->words);
       body->segments = std::move(message->segments);
       return body;
