@@ -25,6 +25,7 @@ SpinBudget::Clock::duration Finite(absl::Duration limit) {
 SpinBudget::SpinBudget(absl::Duration limit)
     : endless_(limit > kEndless),
       awake_{.limit = Finite(limit), .sleeps_per_trial = kSleepsPerTrial},
+      after_sleep_(awake_),
       rung_{.limit = kRungLimits * Finite(limit), .sleeps_per_trial = kSleepsPerTrial},
       on_this_cpu_{.limit = Finite(limit), .sleeps_per_trial = kSleepsPerTrialOnThisCpu},
       current_(&awake_) {}
@@ -37,7 +38,7 @@ SpinBudget::Clock::duration SpinBudget::Begin(Peer peer) {
     current_ = &on_this_cpu_;
     return current_->SleepAtOnceOrTry();
   }
-  current_ = peer == Peer::kRung ? &rung_ : &awake_;
+  current_ = peer == Peer::kRung ? &rung_ : slept_ ? &after_sleep_ : &awake_;
   return current_->average <= current_->cold() ? current_->limit : current_->SleepAtOnceOrTry();
 }
 
@@ -47,11 +48,13 @@ SpinBudget::Clock::duration SpinBudget::Waits::SleepAtOnceOrTry() {
 }
 
 void SpinBudget::SpinWon() {
+  slept_ = false;
   current_->average = std::min(current_->average, current_->cold());
   current_->average -= current_->average / 4;
 }
 
 void SpinBudget::Slept(Clock::duration waited) {
+  slept_ = true;
   current_->average += (std::min(waited, 8 * current_->limit) - current_->average) / 4;
 }
 

@@ -18,6 +18,10 @@ namespace shoal {
 // been rung may spin several times the limit; and of the waits that would sleep at once, one in
 // eight spins all the same, to find out whether the peer is awake by now.
 //
+// What follows a sleep is judged by itself: a request that comes after a long pause often has
+// company, as the message in which Cap'n Proto's RPC lets go of an answer has, and its peer then
+// spares a wake-up.
+//
 // One thread at a time.
 class SpinBudget {
  public:
@@ -57,9 +61,11 @@ class SpinBudget {
 
   bool endless_;
   Waits awake_;
+  Waits after_sleep_;
   Waits rung_;
   Waits on_this_cpu_;
   Waits* current_ = nullptr;  // those of the wait that began last
+  bool slept_ = false;        // in the one before
 };
 
 // Tells the CPU that this is a wait, which frees the core's other thread and the memory pipeline.

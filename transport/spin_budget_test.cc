@@ -24,6 +24,13 @@ void Sleep(SpinBudget& budget, SpinBudget::Clock::duration waited, Peer peer = P
   budget.Slept(waited);
 }
 
+// As many long waits as it takes to sleep at once.
+void SleepForLong(SpinBudget& budget) {
+  for (int i = 0; i < 3; ++i) {
+    Sleep(budget, seconds(10));
+  }
+}
+
 // How many of the next `waits` may spin.
 int SpinsAmong(int waits, SpinBudget& budget, Peer peer, SpinBudget::Clock::duration waited) {
   int spins = 0;
@@ -59,24 +66,21 @@ TEST(SpinBudget, StaysWhileSleepsAreShort) {
   EXPECT_EQ(SpinsAmong(1000, budget, Peer::kAwake, microseconds(90)), 1000);
 }
 
-TEST(SpinBudget, SleepsAtOnceAfterTwoLongWaits) {
+TEST(SpinBudget, SleepsAtOnceAfterAFewLongWaits) {
   SpinBudget budget(kLimit);
-  Sleep(budget, seconds(10));
-  Sleep(budget, seconds(10));
+  SleepForLong(budget);
   EXPECT_EQ(budget.Begin(Peer::kAwake), kNoSpin);
 }
 
 TEST(SpinBudget, TriesASpinInEveryEighthWaitThatSleepsAtOnce) {
   SpinBudget budget(kLimit);
-  Sleep(budget, seconds(10));
-  Sleep(budget, seconds(10));
+  SleepForLong(budget);
   EXPECT_EQ(SpinsAmong(800, budget, Peer::kAwake, seconds(10)), 100);
 }
 
 TEST(SpinBudget, SpinsAgainOnceATrialHasWon) {
   SpinBudget budget(kLimit);
-  Sleep(budget, seconds(10));
-  Sleep(budget, seconds(10));
+  SleepForLong(budget);
   while (budget.Begin(Peer::kAwake) == kNoSpin) {
     budget.Slept(seconds(10));
   }
@@ -93,6 +97,18 @@ TEST(SpinBudget, SpinsAgainAfterAFewShortSleeps) {
     Sleep(budget, microseconds(30));
   }
   EXPECT_EQ(SpinsAmong(10, budget, Peer::kAwake, microseconds(30)), 10);
+}
+
+TEST(SpinBudget, SpinsForTheCompanyOfWhatEndedASleep) {
+  SpinBudget budget(kLimit);
+  int spins_before_company = 0;
+  for (int i = 0; i < 100; ++i) {
+    spins_before_company += budget.Begin(Peer::kAwake) > kNoSpin ? 1 : 0;
+    budget.Slept(seconds(10));
+    ASSERT_EQ(budget.Begin(Peer::kAwake), microseconds(50));
+    budget.SpinWon();
+  }
+  EXPECT_LE(spins_before_company, 16) << "two to learn, and one in eight";
 }
 
 TEST(SpinBudget, JudgesWaitsForARungPeerByThemselves) {
