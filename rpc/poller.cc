@@ -155,10 +155,13 @@ void Poller::spin() {
   if (waitingSince == nullptr) {
     beginWait();
   }
-  if (SpinUntil(
-          std::min<SpinBudget::Clock::duration>(spinUntil - SpinBudget::Clock::now(), LONGEST_SPIN),
-          [this]() { return anyReady(); })) {
-    budget->SpinWon();
+  const auto now = SpinBudget::Clock::now();
+  const auto won = SpinUntil(std::min<SpinBudget::Clock::duration>(spinUntil - now, LONGEST_SPIN),
+                             [this]() { return anyReady(); });
+  if (won) {
+    KJ_IF_MAYBE (since, waitingSince) {
+      budget->SpinWon(now + *won - *since);
+    }
   }
 }
 

@@ -104,9 +104,11 @@ struct ChannelOptions {
   // MiB; here every message that may be received may be read once.
   capnp::ReaderOptions reader = {.traversalLimitInWords = kMaxMessageWords, .nestingLimit = 64};
 
-  // How long a wait looks at the ring before it sleeps; the ring adapts below this limit. From zero
-  // (always sleep at once) to infinite (never sleep). Waking a sleeping peer costs 25 us to 50 us
-  // across CPUs, so a budget below that makes both sides sleep at every message. In a KJ event loop
+  // How long a wait looks at the ring before it sleeps. From zero (always sleep at once) to
+  // infinite (never sleep). It adapts: less where looking was in vain, up to twice this where waits
+  // last about as long, and several times this for a peer that is being woken. Waking a sleeping
+  // peer costs 25 us to 50 us across CPUs, so a budget below that makes both sides sleep at every
+  // message. In a KJ event loop
   // that never sleeps there is always something to do, so WaitScope::poll() does not return.
   absl::Duration spin = absl::Microseconds(50);
 

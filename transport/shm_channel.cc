@@ -303,19 +303,19 @@ void ShmChannel::Await(Waiter& waiter, const Deadline& deadline, Ready ready) {
   const auto begin = SpinBudget::Clock::now();
   const auto spin = waiter.budget.Begin(PeerAtWait());
   Doorbell& doorbell = link_->doorbell;
-  while (!doorbell.hung_up() && !deadline.passed()) {
-    const auto left = deadline.Left(spin - (SpinBudget::Clock::now() - begin));
-    if (left <= SpinBudget::Clock::duration::zero()) {
-      break;
-    }
-    if (SpinUntil(std::min<SpinBudget::Clock::duration>(left, kSpinBetweenDrains), ready)) {
-      waiter.budget.SpinWon();
+  SpinBudget::Clock::duration spun{0};
+  while (spun < spin && !doorbell.hung_up() && !deadline.passed()) {
+    const auto piece =
+        deadline.Left(std::min<SpinBudget::Clock::duration>(spin - spun, kSpinBetweenDrains));
+    if (const auto won = SpinUntil(piece, ready)) {
+      waiter.budget.SpinWon(spun + *won);
       waiter.counters.spin_hits.Add(1);
       return;
     }
     if (spin > kSpinBetweenDrains) {
       doorbell.Drain();
     }
+    spun = SpinBudget::Clock::now() - begin;
   }
   while (!ready() && !doorbell.hung_up() && !deadline.passed()) {
     Park(waiter, deadline, ready);

@@ -39,7 +39,14 @@ SpinBudget::Clock::duration SpinBudget::Begin(Peer peer) {
     return current_->SleepAtOnceOrTry();
   }
   current_ = peer == Peer::kRung ? &rung_ : slept_ ? &after_sleep_ : &awake_;
-  return current_->average <= current_->cold() ? current_->limit : current_->SleepAtOnceOrTry();
+  return current_->Spin();
+}
+
+SpinBudget::Clock::duration SpinBudget::Waits::Spin() {
+  if (average > cold()) {
+    return SleepAtOnceOrTry();
+  }
+  return average > limit / 2 ? cold() : limit;
 }
 
 SpinBudget::Clock::duration SpinBudget::Waits::SleepAtOnceOrTry() {
@@ -47,15 +54,19 @@ SpinBudget::Clock::duration SpinBudget::Waits::SleepAtOnceOrTry() {
   return sleeps == 0 ? limit : Clock::duration::zero();
 }
 
-void SpinBudget::SpinWon() {
+void SpinBudget::Waits::Learn(Clock::duration waited) {
+  average += (std::min(waited, 8 * limit) - average) / 4;
+}
+
+void SpinBudget::SpinWon(Clock::duration waited) {
   slept_ = false;
   current_->average = std::min(current_->average, current_->cold());
-  current_->average -= current_->average / 4;
+  current_->Learn(waited);
 }
 
 void SpinBudget::Slept(Clock::duration waited) {
   slept_ = true;
-  current_->average += (std::min(waited, 8 * current_->limit) - current_->average) / 4;
+  current_->Learn(waited);
 }
 
 }  // namespace shoal

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 
 #include "absl/time/time.h"
 
@@ -11,7 +12,8 @@ namespace shoal {
 // Adapts to what the waits of the past took. Sleeping costs the sleeper about 20 us of CPU and its
 // peer a wake-up of 25 us to 50 us (measured on a two-core virtual machine), so a wait that ends
 // within the limit is best spun through; one that lasts several times longer is best slept through
-// from its beginning, as a server's is whose requests come far apart.
+// from its beginning, as a server's is whose requests come far apart. Between the two, to stop at
+// the limit would cost both; waits that last about as long spin twice as long.
 //
 // Two sides that sleep can keep each other asleep: each one's wait lasts as long as the other's
 // wake-up, which may be more than the limit. Two things end that. A wait for a peer that has just
@@ -42,8 +44,8 @@ class SpinBudget {
   // A wait begins: what it may spin.
   Clock::duration Begin(Peer peer);
 
-  // It ended while it was spinning.
-  void SpinWon();
+  // It ended while it was spinning, `waited` after it began.
+  void SpinWon(Clock::duration waited);
 
   // It ended after a sleep, `waited` after it began.
   void Slept(Clock::duration waited);
@@ -56,7 +58,9 @@ class SpinBudget {
     int sleeps = 0;              // at once, since the last trial
 
     Clock::duration cold() const { return 2 * limit; }  // an average above this sleeps at once
+    Clock::duration Spin();
     Clock::duration SleepAtOnceOrTry();
+    void Learn(Clock::duration waited);
   };
 
   bool endless_;
@@ -77,22 +81,23 @@ inline void CpuRelax() {
 #endif
 }
 
-// Looks until `ready()` or the end of `budget`; true when it became ready.
+// Looks until `ready()` or the end of `budget`, and returns how long that took, to within 16 looks;
+// nothing when it did not become ready.
 template <typename Ready>
-bool SpinUntil(SpinBudget::Clock::duration budget, Ready ready) {
-  if (budget <= SpinBudget::Clock::duration::zero()) {
-    return false;
-  }
+std::optional<SpinBudget::Clock::duration> SpinUntil(SpinBudget::Clock::duration budget,
+                                                     Ready ready) {
   const auto begin = SpinBudget::Clock::now();
-  do {
+  SpinBudget::Clock::duration spun{0};
+  while (spun < budget) {
     for (int i = 0; i < 16; ++i) {  // the clock costs as much as a look or two
       if (ready()) {
-        return true;
+        return spun;
       }
       CpuRelax();
     }
-  } while (SpinBudget::Clock::now() - begin < budget);
-  return false;
+    spun = SpinBudget::Clock::now() - begin;
+  }
+  return std::nullopt;
 }
 
 }  // namespace shoal

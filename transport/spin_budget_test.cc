@@ -57,7 +57,7 @@ TEST(SpinBudget, StaysWhileWaitsEndWithinIt) {
   SpinBudget budget(kLimit);
   for (int i = 0; i < 1000; ++i) {
     ASSERT_EQ(budget.Begin(Peer::kAwake), microseconds(50));
-    budget.SpinWon();
+    budget.SpinWon(microseconds(10));
   }
 }
 
@@ -84,7 +84,7 @@ TEST(SpinBudget, SpinsAgainOnceATrialHasWon) {
   while (budget.Begin(Peer::kAwake) == kNoSpin) {
     budget.Slept(seconds(10));
   }
-  budget.SpinWon();
+  budget.SpinWon(microseconds(10));
   EXPECT_EQ(SpinsAmong(10, budget, Peer::kAwake, microseconds(30)), 10);
 }
 
@@ -99,6 +99,17 @@ TEST(SpinBudget, SpinsAgainAfterAFewShortSleeps) {
   EXPECT_EQ(SpinsAmong(10, budget, Peer::kAwake, microseconds(30)), 10);
 }
 
+TEST(SpinBudget, IsTwiceTheLimitWhereWaitsLastAboutAsLong) {
+  SpinBudget budget(kLimit);
+  for (int i = 0; i < 10; ++i) {
+    Sleep(budget, microseconds(90));
+  }
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_EQ(budget.Begin(Peer::kAwake), microseconds(100));
+    budget.SpinWon(microseconds(70));
+  }
+}
+
 TEST(SpinBudget, SpinsForTheCompanyOfWhatEndedASleep) {
   SpinBudget budget(kLimit);
   int spins_before_company = 0;
@@ -106,7 +117,7 @@ TEST(SpinBudget, SpinsForTheCompanyOfWhatEndedASleep) {
     spins_before_company += budget.Begin(Peer::kAwake) > kNoSpin ? 1 : 0;
     budget.Slept(seconds(10));
     ASSERT_EQ(budget.Begin(Peer::kAwake), microseconds(50));
-    budget.SpinWon();
+    budget.SpinWon(microseconds(10));
   }
   EXPECT_LE(spins_before_company, 16) << "two to learn, and one in eight";
 }
@@ -162,6 +173,15 @@ TEST(SpinUntil, EndsWithTheFirstLookThatFindsWhatItWaitsFor) {
   int looks = 0;
   EXPECT_TRUE(SpinUntil(hours(24 * 365 * 100), [&] { return ++looks == 1000; }));
   EXPECT_EQ(looks, 1000);
+}
+
+TEST(SpinUntil, TellsHowLongItTook) {
+  const auto begin = SpinBudget::Clock::now();
+  const auto elapsed = [&] { return SpinBudget::Clock::now() - begin; };
+  const auto spun = SpinUntil(seconds(60), [&] { return elapsed() > microseconds(100); });
+  ASSERT_TRUE(spun.has_value());
+  EXPECT_GT(*spun, nanoseconds(0));
+  EXPECT_LE(*spun, elapsed());
 }
 
 TEST(SpinUntil, GivesUpAtTheEndOfItsBudget) {
