@@ -39,7 +39,7 @@ namespace shoal {
 inline constexpr uint64_t kMagic = 0x0000004c414f4853;
 
 // Changes whenever the layout or the meaning of a byte that the peer reads does.
-inline constexpr uint32_t kProtocolVersion = 3;
+inline constexpr uint32_t kProtocolVersion = 4;
 
 // What two sides agree on in the handshake. Both derive every offset from it.
 struct OutboxShape {

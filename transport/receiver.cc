@@ -38,6 +38,9 @@ absl::StatusOr<IncomingBody*> Receiver::Take() {
     if (absl::Status valid = Check(*header); !valid.ok()) {
       return valid;
     }
+    if (header->kind == SlotKind::kStruct) {
+      return TakeStruct(*header);
+    }
     if (header->kind == SlotKind::kMessage) {
       return TakeMessage(*header);
     }
@@ -68,12 +71,27 @@ absl::Status Receiver::Check(const SlotHeader& header) const {
         link_->peer, "a slot's sequence", header.sequence,
         absl::StrCat(static_cast<uint32_t>(ring_.consumed() + 1), ", or what it was a lap before"));
   }
-  if (header.kind < SlotKind::kMessage || header.kind > SlotKind::kFds) {
-    return CorruptPeer(link_->peer, "a slot's kind", static_cast<uint64_t>(header.kind), "1 to 5");
+  if (header.kind < SlotKind::kMessage || header.kind > SlotKind::kStruct) {
+    return CorruptPeer(link_->peer, "a slot's kind", static_cast<uint64_t>(header.kind), "1 to 6");
   }
   if (header.inline_words > Slot::kWords) {
     return CorruptPeer(link_->peer, "a slot's inline words", header.inline_words,
                        absl::StrCat("at most ", Slot::kWords));
+  }
+  const bool begins = header.kind == SlotKind::kMessage || header.kind == SlotKind::kStruct ||
+                      header.kind == SlotKind::kFds;
+  if (begins && joiner_.joining()) {
+    return CorruptPeer(link_->peer, "a slot's kind, in the middle of a message in fragments,",
+                       static_cast<uint64_t>(header.kind), "2 to 4");
+  }
+  if (header.kind == SlotKind::kFds && !next_fds_.empty()) {
+    return CorruptPeer(link_->peer, "a slot's kind, behind that of descriptors,",
+                       static_cast<uint64_t>(header.kind), "1 to 4, or 6");
+  }
+  if (header.kind == SlotKind::kStruct) {
+    return header.inline_words > 0
+               ? absl::OkStatus()
+               : CorruptPeer(link_->peer, "the inline words of a struct", 0, "at least 1");
   }
   if (header.kind != SlotKind::kMessage && header.blocks > 0) {
     return CorruptPeer(link_->peer, "the blocks of a slot that is not a message", header.blocks,
@@ -83,15 +101,6 @@ absl::Status Receiver::Check(const SlotHeader& header) const {
   if (SlotsFor(header.inline_words, header.blocks) > most) {
     return CorruptPeer(link_->peer, "a message's blocks", header.blocks,
                        absl::StrCat("what fits ", most, " slots"));
-  }
-  const bool begins = header.kind == SlotKind::kMessage || header.kind == SlotKind::kFds;
-  if (begins && joiner_.joining()) {
-    return CorruptPeer(link_->peer, "a slot's kind, in the middle of a message in fragments,",
-                       static_cast<uint64_t>(header.kind), "2 to 4");
-  }
-  if (header.kind == SlotKind::kFds && !next_fds_.empty()) {
-    return CorruptPeer(link_->peer, "a slot's kind, behind that of descriptors,",
-                       static_cast<uint64_t>(header.kind), "1 to 4");
   }
   return absl::OkStatus();
 }
@@ -105,6 +114,19 @@ absl::Status Receiver::CheckSize(uint64_t words) const {
       absl::StrCat("at most ChannelOptions::max_message_words, ", max_message_words_));
 }
 
+absl::StatusOr<IncomingBody*> Receiver::TakeStruct(const SlotHeader& header) {
+  if (absl::Status size = CheckSize(header.inline_words); !size.ok()) {
+    return size;
+  }
+  IncomingBody* body = NewBody();
+  body->inline_words[0] = StructPointer(header.blocks);
+  ring_.ReadPayload(0, {body->inline_words + 1, header.inline_words - size_t{1}});
+  AddInline(header.inline_words, *body);
+  Consume(1);
+  Received(*body);
+  return body;
+}
+
 absl::StatusOr<IncomingBody*> Receiver::TakeMessage(const SlotHeader& header) {
   if (absl::Status size = CheckSize(header.inline_words); !size.ok()) {
     return size;
@@ -114,8 +136,7 @@ absl::StatusOr<IncomingBody*> Receiver::TakeMessage(const SlotHeader& header) {
   uint64_t total_words = header.inline_words;
   if (header.inline_words > 0) {
     ring_.ReadPayload(0, {body->inline_words, header.inline_words});
-    body->segments.push_back(kj::arrayPtr(reinterpret_cast<const capnp::word*>(body->inline_words),
-                                          size_t{header.inline_words}));
+    AddInline(header.inline_words, *body);
   }
   for (uint32_t i = 0; i < header.blocks; ++i) {
     std::array<uint64_t, 2> words;
@@ -135,6 +156,11 @@ absl::StatusOr<IncomingBody*> Receiver::TakeMessage(const SlotHeader& header) {
   Received(*body);
   std::move(release).Cancel();
   return body;
+}
+
+void Receiver::AddInline(size_t words, IncomingBody& body) {
+  body.segments.push_back(
+      kj::arrayPtr(reinterpret_cast<const capnp::word*>(body.inline_words), words));
 }
 
 absl::Status Receiver::AddBlock(const BlockDescriptor& block, uint64_t& total_words,

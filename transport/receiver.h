@@ -57,10 +57,12 @@ class Receiver {
   ReaderCounters& counters() const { return link_->own.control().read; }
 
  private:
+  absl::StatusOr<IncomingBody*> TakeStruct(const SlotHeader& header);
   absl::StatusOr<IncomingBody*> TakeMessage(const SlotHeader& header);
   absl::StatusOr<IncomingBody*> TakeFragment(const SlotHeader& header);
   absl::Status Check(const SlotHeader& header) const;
   absl::Status CheckSize(uint64_t words) const;
+  void AddInline(size_t words, IncomingBody& body);
   absl::Status AddBlock(const BlockDescriptor& block, uint64_t& total_words, IncomingBody& body);
   absl::Status CopyBlocks(uint64_t words, IncomingBody& body);
   absl::Status LearnOfSlab(uint32_t number);

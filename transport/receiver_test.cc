@@ -184,7 +184,7 @@ TEST_F(ReceiverTest, NamesThePeer) {
 
 TEST_F(ReceiverTest, RefusesTheRestOfAMessageWhereOneBegins) {
   WriteSlot(0, {.sequence = 1, .kind = SlotKind::kMore});
-  EXPECT_THAT(receiver_.Take(), Fails(kDataLoss, "wrote 6 as a slot's kind, which must be 1 to 5"));
+  EXPECT_THAT(receiver_.Take(), Fails(kDataLoss, "wrote 7 as a slot's kind, which must be 1 to 6"));
 }
 
 TEST_F(ReceiverTest, RefusesUnknownKinds) {
@@ -203,6 +203,42 @@ TEST_F(ReceiverTest, RefusesMoreInlineWordsThanASlotHas) {
 TEST_F(ReceiverTest, RefusesMoreInlineWordsThanASlotHasInAFragment) {
   WriteSlot(0, {.sequence = 1, .kind = SlotKind::kFragment, .inline_words = 255});
   EXPECT_THAT(receiver_.Take(), Fails(kDataLoss, "wrote 255 as a slot's inline words"));
+}
+
+TEST_F(ReceiverTest, ReadsAStructWhosePointerIsInTheHeader) {
+  const uint64_t segment[] = {uint64_t{2} << 32, 17, 18};  // two words of data
+  writer_.PublishSegment(segment);
+  std::optional<IncomingMessage> message = TakeFrom(receiver_);
+  ASSERT_TRUE(message.has_value());
+  EXPECT_EQ(message->SizeInWords(), 3u);
+  const auto root = message->Root<capnp::AnyStruct>();
+  ASSERT_EQ(root.getDataSection().size(), 2 * sizeof(uint64_t));
+  EXPECT_EQ(root.getDataSection()[0], 17);
+  EXPECT_EQ(root.getDataSection()[8], 18);
+  EXPECT_EQ(root.getPointerSection().size(), 0u);
+}
+
+TEST_F(ReceiverTest, LeavesItToCapnProtoWhatAStructLongerThanItsSegmentIs) {
+  WriteSlot(0, {.sequence = 1, .kind = SlotKind::kStruct, .inline_words = 2, .blocks = UINT16_MAX});
+  std::optional<IncomingMessage> message = TakeFrom(receiver_);
+  ASSERT_TRUE(message.has_value());
+  EXPECT_THROW(message->Root<capnp::AnyStruct>().getDataSection(), kj::Exception);
+}
+
+TEST_F(ReceiverTest, RefusesAStructWithoutWords) {
+  WriteSlot(0, {.sequence = 1, .kind = SlotKind::kStruct});
+  EXPECT_THAT(
+      receiver_.Take(),
+      Fails(kDataLoss, "wrote 0 as the inline words of a struct, which must be at least 1"));
+  WriteSlot(0, {.sequence = 1, .kind = SlotKind::kStruct, .inline_words = 32});
+  EXPECT_THAT(receiver_.Take(), Fails(kDataLoss, "wrote 32 as a slot's inline words"));
+}
+
+TEST_F(ReceiverTest, RefusesAStructInTheMiddleOfAMessageInFragments) {
+  Publish(SlotKind::kFragment, {uint64_t{4} << 32});  // one segment of four words
+  EXPECT_FALSE(TakeFrom(receiver_).has_value());
+  WriteSlot(1, {.sequence = 2, .kind = SlotKind::kStruct, .inline_words = 1});
+  EXPECT_THAT(receiver_.Take(), Fails(kDataLoss, "wrote 6 as a slot's kind, in the middle of"));
 }
 
 TEST_F(ReceiverTest, RefusesBlocksOnAFragment) {

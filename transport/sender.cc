@@ -82,8 +82,8 @@ absl::StatusOr<bool> Sender::Offer(OutgoingBody& body) {
     if (!room.ok() || !*room) {
       return room;
     }
-    ring_.Publish(SlotKind::kMessage,
-                  {reinterpret_cast<const uint64_t*>(segments[0].begin()), segments[0].size()});
+    ring_.PublishSegment(
+        {reinterpret_cast<const uint64_t*>(segments[0].begin()), segments[0].size()});
     Published(segments);
     return true;
   }

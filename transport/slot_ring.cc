@@ -38,6 +38,21 @@ void SlotWriter::Publish(SlotKind kind, std::span<const uint64_t> inline_words,
   next_ += slots;
 }
 
+void SlotWriter::PublishSegment(std::span<const uint64_t> words) {
+  const std::optional<uint16_t> sizes = words.empty() ? std::nullopt : StructSizes(words[0]);
+  if (!sizes) {
+    Publish(SlotKind::kMessage, words);
+    return;
+  }
+  WritePayload(0, words.subspan(1));
+  StoreHeader(next_,
+              {.kind = SlotKind::kStruct,
+               .inline_words = static_cast<uint8_t>(words.size()),
+               .blocks = *sizes},
+              std::memory_order_seq_cst);
+  ++next_;
+}
+
 uint64_t SlotWriter::WritePayload(uint64_t at, std::span<const uint64_t> words) {
   while (!words.empty()) {
     uint64_t* to = &At(next_ + at / Slot::kWords).words[at % Slot::kWords];

@@ -21,6 +21,10 @@ namespace shoal {
 // lies in a block. What does not fit one slot goes on in the next ones (kMore); the header of the
 // first slot is stored last, so a message appears whole or not at all.
 //
+// Of a message that is one segment and begins, as nearly all do, with a pointer to the struct right
+// behind it, the header has that pointer's two sizes in place of `blocks`, and the payload the
+// words behind it (kStruct): so a message of 64 bytes takes one line, not two.
+//
 // Slot n of the endless sequence lies at index n % count and carries sequence n + 1 (modulo 2^32),
 // so the reader knows from the slot alone whether it holds what it waits for (Vyukov's bounded
 // queue): one line moves per message, and no head or tail is shared.
@@ -41,16 +45,31 @@ enum class SlotKind : uint8_t {
   kAbandon = 3,   // the fragments so far belong to a message that will not be finished
   kEnd = 4,       // the writer ended the channel; nothing follows
   kFds = 5,       // the message that follows has as many descriptors as its one word says
-  kMore = 6,      // further payload of the slot before it
+  kStruct = 6,    // a whole message without blocks; its first word is in the header
+  kMore = 7,      // further payload of the slot before it
 };
 
 struct SlotHeader {
   uint32_t sequence = 0;
   SlotKind kind = SlotKind::kMessage;
-  uint8_t inline_words = 0;
-  uint16_t blocks = 0;
+  uint8_t inline_words = 0;  // of kStruct, the word in the header included
+  uint16_t blocks = 0;       // of kStruct, the StructSizes
 };
 static_assert(sizeof(SlotHeader) == sizeof(uint64_t));
+
+// The sizes in a pointer to the struct right behind it, if they fit: of its data in words in the
+// low byte, and how many pointers it has in the high one.
+constexpr std::optional<uint16_t> StructSizes(uint64_t pointer) {
+  constexpr uint64_t kSizes = 0x00ff'00ff'0000'0000;
+  return (pointer & ~kSizes) == 0
+             ? std::optional(static_cast<uint16_t>(pointer >> 32 | pointer >> 40))
+             : std::nullopt;
+}
+
+// The pointer again.
+constexpr uint64_t StructPointer(uint16_t sizes) {
+  return uint64_t{sizes & 0xffu} << 32 | uint64_t{sizes} >> 8 << 48;
+}
 
 // A segment that lies in a block of the writer's outbox.
 struct BlockDescriptor {
@@ -86,6 +105,9 @@ class SlotWriter {
   // checked that there is room for SlotsFor() of them.
   void Publish(SlotKind kind, std::span<const uint64_t> inline_words,
                std::span<const BlockDescriptor> blocks = {});
+
+  // The same for a message of one segment, in the shortest form that it can have.
+  void PublishSegment(std::span<const uint64_t> words);
 
   // Asks for the next slot's first two lines, which hold most calls, ahead of the stores to them:
   // taking them back from the reader's cache goes on while the message is being built.

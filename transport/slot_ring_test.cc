@@ -124,6 +124,42 @@ TEST(SlotRing, DeliversAMessageAsItWasPublished) {
   EXPECT_EQ(ReadPayload(ring.reader, 9), Payload(Words(5, 70), Blocks(2, 1)));
 }
 
+TEST(SlotRing, SendsAPointerToTheStructBehindItInTheHeader) {
+  const uint64_t pointer = uint64_t{7} << 32 | uint64_t{255} << 48;  // 7 words, 255 pointers
+  std::vector<uint64_t> words = Words(8, 40);
+  words[0] = pointer;
+  Ring ring(8);
+  ring.writer.PublishSegment(words);
+  const std::optional<SlotHeader> header = ring.reader.Next();
+  ASSERT_TRUE(header);
+  EXPECT_EQ(header->kind, SlotKind::kStruct);
+  EXPECT_EQ(header->inline_words, 8);
+  EXPECT_EQ(StructPointer(header->blocks), pointer);
+  EXPECT_EQ(ReadPayload(ring.reader, 7), Words(7, 41));
+  EXPECT_EQ(ring.writer.published(), 1u);
+}
+
+TEST(SlotRing, SendsOtherSegmentsWhole) {
+  const uint64_t firsts[] = {
+      1,                      // a list
+      uint64_t{1} << 32 | 4,  // a struct further on
+      0x0000'0000'ffff'fffc,  // an empty struct
+      uint64_t{256} << 32,    // more data than the header can say
+      uint64_t{256} << 48,    // more pointers
+  };
+  for (const uint64_t first : firsts) {
+    const std::vector<uint64_t> words = {first, 5};
+    Ring ring(8);
+    ring.writer.PublishSegment(words);
+    EXPECT_EQ(ring.reader.Next()->kind, SlotKind::kMessage) << std::hex << first;
+    EXPECT_EQ(ReadPayload(ring.reader, 2), words);
+  }
+  Ring ring(8);
+  ring.writer.PublishSegment({});
+  EXPECT_EQ(ring.reader.Next()->kind, SlotKind::kMessage);
+  EXPECT_EQ(ring.reader.Next()->inline_words, 0);
+}
+
 TEST(SlotRing, KeepsTheKind) {
   Ring ring(8);
   ring.writer.Publish(SlotKind::kFragment, Words(31, 0));
