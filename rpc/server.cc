@@ -39,7 +39,8 @@ struct RpcServer::Impl final: private kj::TaskSet::ErrorHandler {
                  [this](const Peer& client, capnp::AnyPointer::Reader objectId) {
                    return restore(client, objectId);
                  }),
-        tasks(*this) {
+        listening(kj::heap<kj::TaskSet>(static_cast<ErrorHandler&>(*this))),
+        clients(*this) {
     const uint threads = options.threads;
     KJ_REQUIRE(threads == 0 || factory != nullptr,
                "a capability belongs to one thread: give a server with threads of its own a "
@@ -61,28 +62,28 @@ struct RpcServer::Impl final: private kj::TaskSet::ErrorHandler {
       portFulfiller->fulfill(0);
       return;
     }
-    tasks.add(context->getIoProvider()
-                  .getNetwork()
-                  .parseAddress(address, defaultPort)
-                  .then([this, options = kj::mv(options)](kj::Own<kj::NetworkAddress> parsed) {
-                    auto receiver = parsed->listen();
-                    if (options.upgrade) {
-                      offerSharedMemory(*receiver, options.channel);
-                    }
-                    const uint port = receiver->getPort();
-                    return listen(kj::mv(receiver), port);
-                  }));
+    listening->add(context->getIoProvider()
+                       .getNetwork()
+                       .parseAddress(address, defaultPort)
+                       .then([this, options = kj::mv(options)](kj::Own<kj::NetworkAddress> parsed) {
+                         auto receiver = parsed->listen();
+                         if (options.upgrade) {
+                           offerSharedMemory(*receiver, options.channel);
+                         }
+                         const uint port = receiver->getPort();
+                         return listen(kj::mv(receiver), port);
+                       }));
   }
 
   void listen(struct sockaddr* bindAddress, uint addrSize) {
     auto resolved = context->getIoProvider().getNetwork().getSockaddr(bindAddress, addrSize);
     auto receiver = resolved->listen();
     const uint port = receiver->getPort();
-    tasks.add(listen(kj::mv(receiver), port));
+    listening->add(listen(kj::mv(receiver), port));
   }
 
   void listen(int socketFd, uint itsPort) {
-    tasks.add(listen(context->getLowLevelIoProvider().wrapListenSocketFd(socketFd), itsPort));
+    listening->add(listen(context->getLowLevelIoProvider().wrapListenSocketFd(socketFd), itsPort));
   }
 
   kj::Promise<void> listen(kj::Own<kj::ConnectionReceiver> receiver, uint itsPort) {
@@ -100,8 +101,8 @@ struct RpcServer::Impl final: private kj::TaskSet::ErrorHandler {
 
   void listenToChannels(kj::StringPtr name, const ChannelOptions& options) {
     auto receiver = kj::heap<ChannelReceiver>(context->getPort(), name, options);
-    auto listening = receiver->listen([this](kj::Own<Channel> channel) { serve(kj::mv(channel)); });
-    tasks.add(listening.attach(kj::mv(receiver)));
+    auto accepting = receiver->listen([this](kj::Own<Channel> channel) { serve(kj::mv(channel)); });
+    listening->add(accepting.attach(kj::mv(receiver)));
   }
 
   void offerSharedMemory(kj::ConnectionReceiver& receiver, const ChannelOptions& options) {
@@ -120,19 +121,29 @@ struct RpcServer::Impl final: private kj::TaskSet::ErrorHandler {
 
   void serve(kj::Own<Channel> channel) {
     KJ_IF_MAYBE (threads, workers) {
-      tasks.add(endedByClient((*threads)->serve(kj::mv(channel))));
+      clients.add(endedByClient((*threads)->serve(kj::mv(channel))));
     } else {
-      tasks.add(sessions.serve(kj::mv(channel)));
+      clients.add(sessions.serve(kj::mv(channel)));
     }
   }
 
   void serve(kj::Own<kj::AsyncIoStream> stream) {
     KJ_IF_MAYBE (threads, workers) {
       auto socket = copyOf(KJ_ASSERT_NONNULL(stream->getFd()));
-      tasks.add(endedByClient((*threads)->serve(kj::mv(socket), address)));
+      clients.add(endedByClient((*threads)->serve(kj::mv(socket), address)));
     } else {
-      tasks.add(sessions.serve(kj::mv(stream), address));
+      clients.add(sessions.serve(kj::mv(stream), address));
     }
+  }
+
+  kj::Promise<void> drain() {
+    listening = kj::heap<kj::TaskSet>(static_cast<ErrorHandler&>(*this));
+    sessions.drain();
+    kj::Promise<void> drained = kj::READY_NOW;
+    KJ_IF_MAYBE (threads, workers) {
+      drained = (*threads)->drain();
+    }
+    return drained.then([this]() { return clients.onEmpty(); });
   }
 
   static kj::Promise<void> endedByClient(kj::Promise<void> serving) {
@@ -178,7 +189,8 @@ struct RpcServer::Impl final: private kj::TaskSet::ErrorHandler {
   kj::Own<kj::PromiseFulfiller<uint>> portFulfiller;
   Sessions sessions;
   kj::Maybe<kj::Own<Workers>> workers;
-  kj::TaskSet tasks;  // listening, and every session; last, so that it is gone first
+  kj::Own<kj::TaskSet> listening;
+  kj::TaskSet clients;  // every session; last, so that it is gone first
 };
 
 RpcServer::RpcServer(capnp::Capability::Client mainInterface, kj::StringPtr bindAddress,
@@ -229,6 +241,10 @@ void RpcServer::exportCap(kj::StringPtr name, capnp::Capability::Client cap) {
   const kj::StringPtr key = entry.name;
   impl->exports.erase(key);
   impl->exports.emplace(key, kj::mv(entry));
+}
+
+kj::Promise<void> RpcServer::drain() {
+  return impl->drain();
 }
 
 kj::Promise<uint> RpcServer::getPort() {

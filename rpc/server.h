@@ -69,6 +69,14 @@ public:
   // Resolves once the server is listening: to its TCP port, or to 0 when the address has none.
   // Rejects when it cannot listen there, which is logged as well.
 
+  kj::Promise<void> drain();
+  // The graceful end: listens no more, and ends each client's connection as soon as all that it has
+  // called is answered; resolves when the last one has gone. A client that calls on sees a
+  // DISCONNECTED exception, as it does when the server is destroyed at once. A call that takes long
+  // is waited for; bound that with a timer, and destroy the server:
+  //
+  //     server.drain().exclusiveJoin(timer.afterDelay(5 * kj::SECONDS)).wait(waitScope);
+
   kj::WaitScope& getWaitScope();
   kj::AsyncIoProvider& getIoProvider();
   kj::LowLevelAsyncIoProvider& getLowLevelIoProvider();

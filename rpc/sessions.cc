@@ -76,8 +76,20 @@ kj::Promise<void> Sessions::serve(kj::Own<kj::AsyncIoStream> stream, kj::StringP
 }
 
 kj::Promise<void> Sessions::serve(kj::Own<Session> session) {
+  if (draining) {
+    session->vat.drain();
+  }
+  live.insert(session.get());
+  auto leave = kj::defer([this, session = session.get()]() { live.erase(session); });
   auto disconnected = kj::mv(session->vat.disconnected);
-  return disconnected.attach(kj::mv(session));
+  return disconnected.attach(kj::mv(leave), kj::mv(session));
+}
+
+void Sessions::drain() {
+  draining = true;
+  for (Session* session: live) {
+    session->vat.drain();
+  }
 }
 
 }  // namespace shoal

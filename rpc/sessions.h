@@ -2,6 +2,7 @@
 // The connections that one thread of an RpcServer serves.
 
 #include <functional>
+#include <set>
 
 #include "capnp/capability.h"
 #include "capnp/message.h"
@@ -34,15 +35,20 @@ public:
   kj::Promise<void> serve(kj::Own<kj::AsyncIoStream> stream, kj::StringPtr address);
   // Serves a client until it leaves, which resolves the promise. Dropping it cuts the client off.
 
+  void drain();
+  // From now on, a client's connection ends as soon as all that it has called is answered.
+
 private:
   struct Session;
 
-  static kj::Promise<void> serve(kj::Own<Session> session);
+  kj::Promise<void> serve(kj::Own<Session> session);
 
   RpcContext& context;
   const capnp::ReaderOptions readerOptions;
   const TraceEncoder traceEncoder;
   Restore restore;
+  std::set<Session*> live;
+  bool draining = false;
 };
 
 }  // namespace shoal

@@ -1,5 +1,6 @@
 #include "shoal/rpc/vat.h"
 
+#include "shoal/rpc/draining_stream.h"
 #include "shoal/rpc/vat_network.h"
 
 namespace shoal {
@@ -23,13 +24,16 @@ Vat newVat(Poller& poller, kj::Own<Channel> channel, Side side,
            capnp::ReaderOptions readerOptions) {
   auto network = kj::heap<VatNetwork>(poller, kj::mv(channel), side, readerOptions);
   auto disconnected = network->onDisconnect();
-  return {kj::mv(network), kj::mv(disconnected)};
+  auto drain = [&network = *network]() { network.drain(); };
+  return {kj::mv(network), kj::mv(disconnected), kj::mv(drain)};
 }
 
 Vat newVat(kj::Own<kj::AsyncIoStream> stream, Side side, capnp::ReaderOptions readerOptions) {
-  auto network = kj::heap<capnp::TwoPartyVatNetwork>(*stream, side, readerOptions);
+  auto messages = kj::heap<DrainingStream>(kj::mv(stream));
+  auto drain = [&messages = *messages]() { messages.drain(); };
+  auto network = kj::heap<capnp::TwoPartyVatNetwork>(*messages, side, readerOptions);
   auto disconnected = network->onDisconnect();
-  return {network.attach(kj::mv(stream)), kj::mv(disconnected)};
+  return {network.attach(kj::mv(messages)), kj::mv(disconnected), kj::mv(drain)};
 }
 
 capnp::Capability::Client bootstrapServer(capnp::RpcSystem<VatId>& rpcSystem) {

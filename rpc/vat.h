@@ -6,6 +6,7 @@
 #include "capnp/rpc-twoparty.h"
 #include "capnp/rpc.h"
 #include "kj/async-io.h"
+#include "kj/function.h"
 #include "kj/memory.h"
 #include "shoal/rpc/poller.h"
 #include "shoal/transport/channel.h"
@@ -22,6 +23,10 @@ struct Vat {
   kj::Own<capnp::TwoPartyVatNetworkBase> network;
   kj::Promise<void> disconnected;
   // Resolves when the RPC system has let go of the connection, because the peer ended it or died.
+
+  kj::Function<void()> drain;
+  // From the call on, the connection ends as soon as each call that has come over it is answered.
+  // The peer sees that as a disconnect. May be called while `network` is there.
 };
 
 bool isShmAddress(kj::StringPtr address);

@@ -137,6 +137,7 @@ void VatNetwork::send(OutgoingMessage& message) {
              size, receiveOptions.traversalLimitInWords) {
     return;
   }
+  unanswered.sent(message.GetRoot<capnp::AnyPointer>().asReader());
   const bool wasQueued = channel->pending_messages() > 0;
   const absl::Status sent = channel->Publish(message.Share());
   if (absl::IsInvalidArgument(sent)) {
@@ -155,6 +156,23 @@ void VatNetwork::send(OutgoingMessage& message) {
   if (!wasQueued && channel->pending_messages() > 0) {
     queuedSince = clock.now();
     wait();
+  }
+  endIfDrained();
+}
+
+void VatNetwork::drain() {
+  draining = true;
+  endIfDrained();
+}
+
+bool VatNetwork::isDrained() {
+  return draining && unanswered.none() && !channel->Readable();
+}
+
+void VatNetwork::endIfDrained() {
+  if (receiver != nullptr && isDrained()) {
+    KJ_ASSERT_NONNULL(receiver)->fulfill(MaybeIncoming(nullptr));
+    receiver = nullptr;
   }
 }
 
@@ -177,13 +195,14 @@ kj::Maybe<VatNetwork::MaybeIncoming> VatNetwork::tryTake() {
   if (!*received) {
     return nullptr;  // a part of a message
   }
-  return MaybeIncoming(kj::Own<capnp::IncomingRpcMessage>(
-      kj::heap<IncomingRpcMessage>(**kj::mv(received), receiveOptions)));
+  auto message = kj::heap<IncomingRpcMessage>(**kj::mv(received), receiveOptions);
+  unanswered.received(message->getBody());
+  return MaybeIncoming(kj::mv(message));
 }
 
 kj::Promise<VatNetwork::MaybeIncoming> VatNetwork::receiveIncomingMessage() {
   if (failure == nullptr && (!channel->Readable() || poller.mustYield())) {
-    return receiveWhenReady();
+    return isDrained() ? kj::Promise<MaybeIncoming>(MaybeIncoming(nullptr)) : receiveWhenReady();
   }
   return kj::evalNow([this]() -> kj::Promise<MaybeIncoming> {
     KJ_IF_MAYBE (taken, tryTake()) {

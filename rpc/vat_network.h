@@ -6,6 +6,7 @@
 #include "kj/async.h"
 #include "kj/time.h"
 #include "shoal/rpc/poller.h"
+#include "shoal/rpc/unanswered.h"
 #include "shoal/transport/channel.h"
 
 namespace shoal {
@@ -48,6 +49,10 @@ public:
   size_t getCurrentQueueCount() { return channel->pending_messages(); }
   // How many messages that is.
 
+  void drain();
+  // From now on, the RPC system finds that the peer has left as soon as each call that has come is
+  // answered, and ends the connection.
+
   kj::Duration getOutgoingMessageWaitTime();
   // How long messages have been waiting now; 0 when none does.
 
@@ -79,6 +84,8 @@ private:
   kj::Promise<MaybeIncoming> receiveWhenReady();
   bool isSending();
   void flush();
+  bool isDrained();
+  void endIfDrained();
 
   // implements Connection -----------------------------------------------------
 
@@ -103,6 +110,9 @@ private:
 
   kj::Maybe<kj::Exception> failure;
   // Why nothing can be sent or received any more.
+
+  Unanswered unanswered;
+  bool draining = false;
 
   bool peerGone = false;
   // Nothing can be sent any more; what the peer sent before it went is still received.

@@ -23,6 +23,10 @@ public:
 
   size_t getLoad() const { return load; }
 
+  kj::Promise<void> drain() {
+    return loop.executor->executeAsync([&sessions = *loop.sessions]() { sessions.drain(); });
+  }
+
   template <typename Serve>
   kj::Promise<void> serve(Serve serveIn) {
     ++load;
@@ -87,6 +91,14 @@ kj::Promise<void> Workers::serve(kj::AutoCloseFd socket, kj::StringPtr address) 
                             RpcContext& context, Sessions& sessions) mutable {
     return sessions.serve(context.getLowLevelIoProvider().wrapSocketFd(kj::mv(socket)), address);
   });
+}
+
+kj::Promise<void> Workers::drain() {
+  kj::Vector<kj::Promise<void>> drained;
+  for (auto& worker: workers) {
+    drained.add(worker->drain());
+  }
+  return kj::joinPromises(drained.releaseAsArray());
 }
 
 Workers::Worker& Workers::idlest() {

@@ -26,7 +26,8 @@ public:
 
   kj::Promise<void> serve(kj::Own<Channel> channel);
   kj::Promise<void> serve(kj::AutoCloseFd socket, kj::StringPtr address);
-  // As those of Sessions.
+  kj::Promise<void> drain();
+  // As those of Sessions; resolves when it has been said to all threads.
 
 private:
   class Worker;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <utility>
 #include <variant>
@@ -41,6 +42,18 @@ std::string AddressOf(ChildProcess& server) {
   const std::string line = server.ReadLine();
   EXPECT_THAT(line, StartsWith(greeting));
   return line.substr(std::min(line.size(), greeting.size()));
+}
+
+// Whether `pid` has yet to take a signal.
+bool HasPendingSignals(pid_t pid) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  std::string line;
+  while (std::getline(status, line)) {
+    if (line.starts_with("ShdPnd:")) {
+      return line.find_first_not_of("0", line.find('\t') + 1) != std::string::npos;
+    }
+  }
+  return false;
 }
 
 // A function of this process, which the calculator calls back.
@@ -300,6 +313,29 @@ TEST_P(CalculatorOver, ServesUntilItIsTerminated) {
   ChildProcess server({kServer, Address()});
   AddressOf(server);
   server.Signal(SIGTERM);
+  EXPECT_EQ(server.Wait().status, 0);
+}
+
+TEST_P(CalculatorOver, AnswersWhatWasAskedBeforeItWasTerminated) {
+  ChildProcess server({kServer, Address()});
+  RpcClient client(AddressOf(server));
+  auto late = kj::newPromiseAndFulfiller<double>();
+  bool called = false;
+  auto callback = kj::heap<Callback>([&](double) {
+    called = true;
+    return kj::mv(late.promise);
+  });
+  auto answer = Apply(client.getMain<Calculator>(), kj::mv(callback), 5).getRequest().send();
+  while (!called) {
+    EXPECT_FALSE(answer.poll(client.getWaitScope()));
+  }
+
+  server.Signal(SIGTERM);
+  while (HasPendingSignals(server.pid())) {
+  }
+  late.fulfiller->fulfill(7);
+
+  EXPECT_EQ(answer.wait(client.getWaitScope()).getOutcome().getNumber(), 7);
   EXPECT_EQ(server.Wait().status, 0);
 }
 

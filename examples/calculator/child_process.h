@@ -32,6 +32,8 @@ class ChildProcess {
 
   void Signal(int signal);
 
+  pid_t pid() const { return pid_; }
+
   // Waits for it to finish. What does not within a minute is killed, so its status is -9. Output is
   // what ReadLine() has not returned. At most once.
   Finished Wait();

@@ -29,6 +29,7 @@ constexpr char USAGE[] =
     "  HOST:PORT    TCP; with port 0 a free one is chosen and printed\n";
 
 constexpr int USAGE_ERROR = 2;
+constexpr auto PATIENCE = 5 * kj::SECONDS;
 
 sigset_t stopSignals() {
   sigset_t signals;
@@ -66,6 +67,9 @@ void serve(const char* address) {
   std::cout << shoal::calculator::ListeningLine(address, port) << std::endl;
   KJ_DEFER(removeSocketFile(address));
   stop.wait(waitScope);
+  // What was asked is answered first, unless that takes too long.
+  auto tooLong = server.getIoProvider().getTimer().afterDelay(PATIENCE);
+  server.drain().exclusiveJoin(kj::mv(tooLong)).wait(waitScope);
 }
 
 }  // namespace
