@@ -5,6 +5,9 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
+
+#include "shoal/bench/histogram.h"
 
 namespace shoal {
 
@@ -25,6 +28,7 @@ struct Result {
   double p99_ns = 0;
   double p999_ns = 0;
   double max_ns = 0;
+  std::vector<Bucket> histogram = {};  // of the samples
 
   double floor_ns = 0;                         // one cache line there and back; zero on one CPU
   std::optional<double> ratio = std::nullopt;  // the median of the blocks' medians to their floors

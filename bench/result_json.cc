@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "shoal/bench/histogram.h"
 
 namespace shoal {
 namespace {
@@ -30,6 +31,14 @@ std::string Quoted(std::string_view text) {
 std::string Number(std::optional<double> value) {
   // JSON has no infinity, and no other way to say that there is none.
   return value && std::isfinite(*value) ? absl::StrFormat("%.6g", *value) : "null";
+}
+
+// [[the bucket's lower bound in nanoseconds, how many samples it has], ...]
+std::string Buckets(const std::vector<Bucket>& histogram) {
+  const auto pair = [](std::string* out, const Bucket& bucket) {
+    absl::StrAppend(out, "[", Number(bucket.lower_ns), ", ", bucket.count, "]");
+  };
+  return absl::StrCat("[", absl::StrJoin(histogram, ", ", pair), "]");
 }
 
 std::string Truth(Met met) {
@@ -86,6 +95,7 @@ std::string ToObject(const Machine& machine, const Result& result) {
   members.Add("messages_per_second", Number(result.messages_per_second));
   members.Add("gigabytes_per_second", Number(result.gigabytes_per_second));
   members.Add("memory_bytes", Number(result.memory_bytes));
+  members.Add("histogram", Buckets(result.histogram));
   members.Add("cpu", Quoted(machine.cpu));
   members.Add("kernel", Quoted(machine.kernel));
   members.Add("capnp", Quoted(machine.capnp));

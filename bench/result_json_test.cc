@@ -26,6 +26,7 @@ TEST(ResultJson, HasTheFiguresAndTheMachine) {
                  "\"limit_ns\": 262.8, \"met\": true, \"samples\": 300, \"blocks\": 3, "
                  "\"moved_blocks\": 1, \"floor_moved\": false, \"allocations\": 0.5, "));
   EXPECT_THAT(json, HasSubstr("\"cpu\": \"Abacus \\\"9\\\"\", \"kernel\": \"Linux 6.1\""));
+  EXPECT_THAT(json, HasSubstr("\"histogram\": [[256, 299], [512, 1]], "));
   EXPECT_THAT(json, HasSubstr("\"client_cpu\": 0, \"server_cpu\": 1}"));
 }
 
@@ -35,6 +36,7 @@ TEST(ResultJson, HasNullForWhatWasNotMeasured) {
   EXPECT_THAT(json, HasSubstr("\"ratio\": null, \"target\": null, \"limit_ns\": null, "
                               "\"met\": null"));
   EXPECT_THAT(json, HasSubstr("\"memory_bytes\": null"));
+  EXPECT_THAT(json, HasSubstr("\"histogram\": []"));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "shoal/bench/histogram.h"
 #include "shoal/bench/median.h"
 #include "shoal/bench/percentile.h"
 
@@ -39,6 +40,7 @@ void AddTimes(const std::vector<Placed>& blocks, Result& result) {
     }
   }
   result.samples = times.size();
+  result.histogram = HistogramOf(times);
   result.p50_ns = Nanoseconds(Percentile(times, 500));
   result.p99_ns = Nanoseconds(Percentile(times, 990));
   result.p999_ns = Nanoseconds(Percentile(times, 999));

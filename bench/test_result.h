@@ -28,6 +28,7 @@ inline Result SomeResult() {
           .p99_ns = 12300,
           .p999_ns = 4.5e6,
           .max_ns = 25.1e6,
+          .histogram = {{256, 299}, {512, 1}},
           .floor_ns = 119,
           .ratio = 2.19,
           .target = "1.2 floor + 120 ns",

@@ -36,7 +36,7 @@ struct Comparison {
 
 // How much more than committed is no growth. A program's counts are the same in every run; another
 // kernel's vDSO and patches of the libraries change them a little.
-constexpr double kInstructionsTolerance = 0.02;
+constexpr double kInstructionsTolerance = 0.01;
 
 // An allocation or a system call in a hundred operations.
 constexpr double kCallsTolerance = 0.01;
