@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "benchmark/benchmark.h"
+#include "shoal/bench/allocations_counter.h"
 #include "shoal/transport/block_allocator.h"
 
 namespace shoal {
@@ -21,6 +22,7 @@ void Sizes(benchmark::internal::Benchmark* benchmark) {
 void ClaimAndDrop(benchmark::State& state) {
   BlockAllocator blocks(kSlabWords);
   const uint32_t words = state.range(0);
+  AllocationsCounter allocations(state);
   for (auto _ : state) {
     const std::optional<BlockAllocator::Block> block = blocks.Claim(words);
     benchmark::DoNotOptimize(block);
@@ -33,6 +35,7 @@ BENCHMARK(ClaimAndDrop)->Apply(Sizes);
 void ClaimLendDropAndTakeBack(benchmark::State& state) {
   BlockAllocator blocks(kSlabWords);
   const uint32_t words = state.range(0);
+  AllocationsCounter allocations(state);
   for (auto _ : state) {
     const std::optional<BlockAllocator::Block> block = blocks.Claim(words);
     benchmark::DoNotOptimize(block);
@@ -56,6 +59,7 @@ void ClaimAndDropInAFragmentedSlab(benchmark::State& state) {
     blocks.Drop(hole);
   }
   const uint32_t words = state.range(0);
+  AllocationsCounter allocations(state);
   for (auto _ : state) {
     const std::optional<BlockAllocator::Block> block = blocks.Claim(words);
     benchmark::DoNotOptimize(block);
