@@ -19,6 +19,7 @@
 #include "shoal/bench/cpus.h"
 #include "shoal/bench/cross_cpu.h"
 #include "shoal/bench/machine.h"
+#include "shoal/bench/peers/peer_workloads.h"
 #include "shoal/bench/ping_server.h"
 #include "shoal/bench/result_json.h"
 #include "shoal/bench/result_table.h"
@@ -35,6 +36,7 @@ ABSL_FLAG(std::string, only, "", "measure only works whose name has this in it")
 ABSL_FLAG(std::string, json, "", "write the results to this file as well");
 ABSL_FLAG(std::string, serve, "", "answer calls at this address until told to stop");
 ABSL_FLAG(std::string, serve_channel, "", "do channel work at this address until told to stop");
+ABSL_FLAG(std::string, serve_peer, "", "answer at this library:address until told to stop");
 
 namespace shoal {
 namespace {
@@ -66,13 +68,14 @@ absl::StatusOr<Cpus> ChooseCpus() {
   return Cpus{allowed.front(), allowed.back()};
 }
 
-std::vector<Workload> ChosenWorkloads(const Servers& servers, const Cpus& cpus,
-                                      absl::Duration block) {
+std::vector<Workload> ChosenWorkloads(const Servers& servers, const PeerServers& peers,
+                                      const Cpus& cpus, absl::Duration block) {
   std::vector<Workload> chosen;
-  for (auto* workloads : {ChannelWorkloads, RpcWorkloads}) {
-    for (Workload& workload : workloads(servers, cpus, block)) {
+  for (auto& workloads : {ChannelWorkloads(servers, cpus, block), PeerWorkloads(peers, cpus, block),
+                          RpcWorkloads(servers, cpus, block)}) {
+    for (const Workload& workload : workloads) {
       if (absl::StrContains(workload.id.work, absl::GetFlag(FLAGS_only))) {
-        chosen.push_back(std::move(workload));
+        chosen.push_back(workload);
       }
     }
   }
@@ -146,7 +149,11 @@ absl::Status MeasureAll(const Plan& plan) {
   if (!servers.ok()) {
     return servers.status();
   }
-  const std::vector<Workload> workloads = ChosenWorkloads(*servers, *cpus, plan.block);
+  absl::StatusOr<PeerServers> peers = PeerServers::Start(*cpus);
+  if (!peers.ok()) {
+    return peers.status();
+  }
+  const std::vector<Workload> workloads = ChosenWorkloads(*servers, *peers, *cpus, plan.block);
   if (workloads.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("--only=", absl::GetFlag(FLAGS_only), " leaves no work"));
@@ -155,7 +162,9 @@ absl::Status MeasureAll(const Plan& plan) {
   if (!rounds.ok()) {
     return rounds.status();
   }
-  if (absl::Status stopped = servers->Stop(); !stopped.ok()) {
+  absl::Status stopped = servers->Stop();
+  stopped.Update(peers->Stop());
+  if (!stopped.ok()) {
     return stopped;
   }
   const Machine machine = ThisMachine(cpus->client, cpus->server);
@@ -177,6 +186,9 @@ absl::Status Run(const std::vector<char*>& arguments) {
   }
   if (const std::string address = absl::GetFlag(FLAGS_serve_channel); !address.empty()) {
     return ServeChannelWork(address);
+  }
+  if (const std::string address = absl::GetFlag(FLAGS_serve_peer); !address.empty()) {
+    return ServePeer(address);
   }
   return MeasureAll(ChosenPlan());
 }

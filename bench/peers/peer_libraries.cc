@@ -1,0 +1,19 @@
+#include "shoal/bench/peers/peer_libraries.h"
+
+#include "shoal/bench/peers/boost_peer.h"
+#include "shoal/bench/peers/nng_peer.h"
+#include "shoal/bench/peers/zmq_peer.h"
+
+namespace shoal {
+
+std::vector<PeerLibrary> PeerLibraries() {
+  std::vector<PeerLibrary> libraries;
+  for (auto* peer : {ZmqPeer, NngPeer, BoostPeer}) {
+    if (auto library = peer()) {
+      libraries.push_back(*library);
+    }
+  }
+  return libraries;
+}
+
+}  // namespace shoal

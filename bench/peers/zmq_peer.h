@@ -1,0 +1,13 @@
+// ZeroMQ, REQ and REP over ipc:// in the abstract namespace.
+#pragma once
+
+#include <optional>
+
+#include "shoal/bench/peers/peer_work.h"
+
+namespace shoal {
+
+// Nothing where it was not installed when this was built.
+std::optional<PeerLibrary> ZmqPeer();
+
+}  // namespace shoal
