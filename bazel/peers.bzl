@@ -3,6 +3,7 @@
 # {name: (a header, the linker's flags)}
 _PEERS = {
     "boost": ("boost/interprocess/ipc/message_queue.hpp", ["-lrt", "-pthread"]),
+    "grpc": ("grpcpp/grpcpp.h", ["-lgrpc++", "-lgrpc", "-lgpr"]),
     "nng": ("nng/nng.h", ["-lnng"]),
     "zmq": ("zmq.h", ["-lzmq"]),
 }

@@ -1,6 +1,7 @@
 #include "shoal/bench/peers/peer_libraries.h"
 
 #include "shoal/bench/peers/boost_peer.h"
+#include "shoal/bench/peers/grpc_peer.h"
 #include "shoal/bench/peers/nng_peer.h"
 #include "shoal/bench/peers/zmq_peer.h"
 
@@ -8,7 +9,7 @@ namespace shoal {
 
 std::vector<PeerLibrary> PeerLibraries() {
   std::vector<PeerLibrary> libraries;
-  for (auto* peer : {ZmqPeer, NngPeer, BoostPeer}) {
+  for (auto* peer : {ZmqPeer, NngPeer, GrpcPeer, BoostPeer}) {
     if (auto library = peer()) {
       libraries.push_back(*library);
     }
