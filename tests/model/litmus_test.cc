@@ -138,6 +138,11 @@ Outcomes Run(Left left, Right right, Counts counts) {
   return outcomes;
 }
 
+void ExpectCompleteRounds(const Outcomes& outcomes) {
+  EXPECT_GT(outcomes.rounds, 0);
+  EXPECT_EQ(outcomes.complete, outcomes.rounds);
+}
+
 // Store buffering: a publish against a raised flag, `consumed` against `starved`.
 template <std::memory_order kStore, std::memory_order kLoad>
 Outcomes StoreBuffering() {
@@ -155,22 +160,19 @@ Outcomes StoreBuffering() {
 
 TEST(StoreBuffering, LetsNoSeqCstPairMissEachOther) {
   const Outcomes missed = StoreBuffering<memory_order_seq_cst, memory_order_seq_cst>();
-  EXPECT_GT(missed.rounds, 0);
-  EXPECT_EQ(missed.complete, missed.rounds);
+  ExpectCompleteRounds(missed);
   EXPECT_EQ(missed.counted, 0);
 }
 
 TEST(StoreBuffering, CountsTheReleasePairsThatMissEachOther) {
   // Allowed, and common on x86: a weakened publish loses wake-ups. How many is the processor's.
   const Outcomes missed = StoreBuffering<memory_order_release, memory_order_acquire>();
-  EXPECT_GT(missed.rounds, 0);
-  EXPECT_EQ(missed.complete, missed.rounds);
+  ExpectCompleteRounds(missed);
 }
 
 TEST(StoreBuffering, CountsTheRelaxedPairsThatMissEachOther) {
   const Outcomes missed = StoreBuffering<memory_order_relaxed, memory_order_relaxed>();
-  EXPECT_GT(missed.rounds, 0);
-  EXPECT_EQ(missed.complete, missed.rounds);
+  ExpectCompleteRounds(missed);
 }
 
 // Message passing: a payload and its header.
@@ -190,16 +192,14 @@ Outcomes MessagePassing() {
 
 TEST(MessagePassing, ShowsNoPublishedHeaderAheadOfItsPayload) {
   const Outcomes torn = MessagePassing<memory_order_seq_cst, memory_order_seq_cst>();
-  EXPECT_GT(torn.rounds, 0);
-  EXPECT_EQ(torn.complete, torn.rounds);
+  ExpectCompleteRounds(torn);
   EXPECT_EQ(torn.counted, 0);
 }
 
 TEST(MessagePassing, CountsTheRelaxedHeadersAheadOfTheirPayload) {
   // Allowed by the language; x86 never shows it.
   const Outcomes torn = MessagePassing<memory_order_relaxed, memory_order_relaxed>();
-  EXPECT_GT(torn.rounds, 0);
-  EXPECT_EQ(torn.complete, torn.rounds);
+  ExpectCompleteRounds(torn);
 #if defined(__x86_64__)
   EXPECT_EQ(torn.counted, 0);
 #endif
@@ -222,8 +222,7 @@ Outcomes LoadBuffering() {
 
 TEST(LoadBuffering, LetsNoBlockBeWrittenBeforeItsLastRead) {
   const Outcomes reused = LoadBuffering<memory_order_release, memory_order_acquire>();
-  EXPECT_GT(reused.rounds, 0);
-  EXPECT_EQ(reused.complete, reused.rounds);
+  ExpectCompleteRounds(reused);
   EXPECT_EQ(reused.counted, 0);
 }
 
