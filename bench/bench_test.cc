@@ -1,7 +1,5 @@
 // bench/bench as a user runs it.
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 
 #include <filesystem>
 #include <fstream>
@@ -11,38 +9,27 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "shoal/bench/test_command.h"
+#include "shoal/transport/test_socket.h"
 
+namespace shoal {
 namespace {
 
 using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::MatchesRegex;
 
-struct Outcome {
-  int exit_status;
-  std::string output;  // of standard output and standard error together
-};
-
-// Runs bench/bench in a shell, for as short as it can be.
+// For as short as it can be.
 Outcome RunBench(const std::string& arguments) {
-  FILE* output =
-      popen(absl::StrCat("exec bench/bench --time=0 --block=0 ", arguments, " 2>&1").c_str(), "r");
-  Outcome outcome;
-  for (int c = fgetc(output); c != EOF; c = fgetc(output)) {
-    outcome.output.push_back(static_cast<char>(c));
-  }
-  outcome.exit_status = WEXITSTATUS(pclose(output));
-  return outcome;
+  return RunCommand("bench/bench --time=0 --block=0 " + arguments);
 }
 
 // A folder for sockets and results, whose path is short enough for the former.
 class Bench : public testing::Test {
  protected:
-  Bench() { setenv("TMPDIR", folder_.c_str(), 1); }
-  ~Bench() override { std::filesystem::remove_all(folder_); }
+  Bench() { setenv("TMPDIR", folder_.path().c_str(), 1); }
 
-  char name_[sizeof("/tmp/bench-test-XXXXXX")] = "/tmp/bench-test-XXXXXX";
-  std::filesystem::path folder_ = mkdtemp(name_);
+  const ScratchFolder folder_;
 };
 
 // A line of the table of times, from its samples to its ratio.
@@ -94,7 +81,7 @@ TEST_F(Bench, MeasuresTheMemoryOfAConnection) {
 }
 
 TEST_F(Bench, WritesAnObjectForEachResultAsJson) {
-  const std::string path = folder_ / "results.json";
+  const std::string path = folder_.path() + "/results.json";
   ASSERT_EQ(RunBench(absl::StrCat("--only='1 client' --json=", path)).exit_status, 0);
   std::ifstream file(path);
   const std::string json{std::istreambuf_iterator<char>(file), {}};
@@ -104,7 +91,7 @@ TEST_F(Bench, WritesAnObjectForEachResultAsJson) {
 
 TEST_F(Bench, LeavesNothingBehind) {
   ASSERT_EQ(RunBench("--only='1 client'").exit_status, 0);
-  EXPECT_TRUE(std::filesystem::is_empty(folder_));
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
 }
 
 TEST_F(Bench, RefusesToMeasureNothing) {
@@ -126,3 +113,4 @@ TEST_F(Bench, RefusesAnArgumentThatIsNotAFlag) {
 }
 
 }  // namespace
+}  // namespace shoal

@@ -1,33 +1,18 @@
 // bench/calls as a user runs it.
-#include <stdio.h>
-#include <sys/wait.h>
 
 #include <string>
 
-#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "shoal/bench/test_command.h"
 
+namespace shoal {
 namespace {
 
 using testing::ContainsRegex;
 using testing::HasSubstr;
 
-struct Outcome {
-  int exit_status;
-  std::string output;  // of standard output and standard error together
-};
-
-// Runs bench/calls in a shell.
-Outcome RunCalls(const std::string& arguments) {
-  FILE* output = popen(absl::StrCat("exec bench/calls ", arguments, " 2>&1").c_str(), "r");
-  Outcome outcome;
-  for (int c = fgetc(output); c != EOF; c = fgetc(output)) {
-    outcome.output.push_back(static_cast<char>(c));
-  }
-  outcome.exit_status = WEXITSTATUS(pclose(output));
-  return outcome;
-}
+Outcome RunCalls(const std::string& arguments) { return RunCommand("bench/calls " + arguments); }
 
 TEST(Calls, PrintsATableWithALineForEachWork) {
   const Outcome outcome = RunCalls("--blocks=1 --pings=10 --sinks=2");
@@ -58,3 +43,4 @@ TEST(Calls, RefusesAnArgumentThatIsNotAFlag) {
 }
 
 }  // namespace
+}  // namespace shoal

@@ -1,44 +1,28 @@
 // bench/ping as a user runs it.
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 
 #include <filesystem>
 #include <string>
 
-#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "shoal/bench/test_command.h"
+#include "shoal/transport/test_socket.h"
 
+namespace shoal {
 namespace {
 
 using testing::HasSubstr;
 using testing::MatchesRegex;
 
-struct Outcome {
-  int exit_status;
-  std::string output;  // of standard output and standard error together
-};
-
-// Runs bench/ping in a shell.
-Outcome RunPing(const std::string& arguments) {
-  FILE* output = popen(absl::StrCat("exec bench/ping ", arguments, " 2>&1").c_str(), "r");
-  Outcome outcome;
-  for (int c = fgetc(output); c != EOF; c = fgetc(output)) {
-    outcome.output.push_back(static_cast<char>(c));
-  }
-  outcome.exit_status = WEXITSTATUS(pclose(output));
-  return outcome;
-}
+Outcome RunPing(const std::string& arguments) { return RunCommand("bench/ping " + arguments); }
 
 // A folder for sockets, whose path is short enough for them.
 class PingFiles : public testing::Test {
  protected:
-  PingFiles() { setenv("TMPDIR", folder_.c_str(), 1); }
-  ~PingFiles() override { std::filesystem::remove_all(folder_); }
+  PingFiles() { setenv("TMPDIR", folder_.path().c_str(), 1); }
 
-  char name_[sizeof("/tmp/ping-test-XXXXXX")] = "/tmp/ping-test-XXXXXX";
-  std::filesystem::path folder_ = mkdtemp(name_);
+  const ScratchFolder folder_;
 };
 
 TEST(Ping, EndsWithALineForEachTransport) {
@@ -52,7 +36,7 @@ TEST(Ping, EndsWithALineForEachTransport) {
 
 TEST_F(PingFiles, AreGoneWhenItEnds) {
   ASSERT_EQ(RunPing("--count=1").exit_status, 0);
-  EXPECT_TRUE(std::filesystem::is_empty(folder_));
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
 }
 
 TEST(Ping, SaysHowToStartAServerWhereNoneAnswers) {
@@ -86,3 +70,4 @@ TEST(Ping, RefusesAnArgumentThatIsNotAFlag) {
 }
 
 }  // namespace
+}  // namespace shoal

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,6 +12,7 @@
 #include "shoal/rpc/client.h"
 #include "shoal/tests/child_process.h"
 #include "shoal/tests/echo_server.h"
+#include "shoal/transport/test_socket.h"
 
 namespace shoal {
 namespace {
@@ -42,8 +42,6 @@ class Certificates {
 
  public:
   Certificates() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "gateway-XXXXXX").string();
-    folder = mkdtemp(pattern.data());
     run("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority"
         " -keyout authority.key -out authority.pem");
     for (const std::string name : {"server", "client"}) {
@@ -55,20 +53,20 @@ class Certificates {
           " -CAcreateserial -extfile " + name + ".ext -out " + name + ".pem");
     }
   }
-  ~Certificates() { std::filesystem::remove_all(folder); }
 
   std::vector<std::string> flagsOf(const std::string& name) const {
-    return {"--tls_certificate=" + folder + "/" + name + ".pem",
-            "--tls_key=" + folder + "/" + name + ".key", authority()};
+    return {"--tls_certificate=" + folder.path() + "/" + name + ".pem",
+            "--tls_key=" + folder.path() + "/" + name + ".key", authority()};
   }
-  std::string authority() const { return "--tls_authority=" + folder + "/authority.pem"; }
+  std::string authority() const { return "--tls_authority=" + folder.path() + "/authority.pem"; }
 
  private:
   void run(const std::string& command) {
-    ASSERT_EQ(system(("cd " + folder + " && " + command + " 2>/dev/null").c_str()), 0) << command;
+    ASSERT_EQ(system(("cd " + folder.path() + " && " + command + " 2>/dev/null").c_str()), 0)
+        << command;
   }
 
-  std::string folder;
+  const ScratchFolder folder;
 };
 
 void expectEverythingPasses(const std::string& address) {
