@@ -6,6 +6,7 @@
 #include "kj/exception.h"
 #include "shoal/bench/ping.capnp.h"
 #include "shoal/bench/ping_server.h"
+#include "shoal/rpc/vat.h"
 
 namespace shoal {
 namespace {
@@ -21,12 +22,7 @@ class LoopbackNetworkRpc : public testing::Test {
   }
   ~LoopbackNetworkRpc() noexcept override {}  // KJ's destructors may throw, GoogleTest's must not
 
-  schema::Ping::Client bootstrap() {
-    capnp::MallocMessageBuilder message(4);
-    auto id = message.initRoot<VatId>();
-    id.setSide(Side::SERVER);
-    return client.bootstrap(id).castAs<schema::Ping>();
-  }
+  schema::Ping::Client bootstrap() { return bootstrapServer(client).castAs<schema::Ping>(); }
 
   kj::EventLoop loop;
   kj::WaitScope waitScope{loop};

@@ -15,6 +15,7 @@
 #include "shoal/bench/ping.capnp.h"
 #include "shoal/bench/ping_server.h"
 #include "shoal/rpc/client.h"
+#include "shoal/rpc/vat.h"
 
 namespace shoal {
 
@@ -29,10 +30,9 @@ auto WithServer(const std::string& address, Use use)
     RpcClientOptions options;
     options.upgrade = false;  // TCP is what TCP is timed by
     RpcClient client(address.c_str(), 0, capnp::ReaderOptions(), options);
-    // What getMain() gives before the connection is there queues its calls, and copies their
-    // parameters, ever after.
-    client.getMain<schema::Ping>().pingRequest().send().wait(client.getWaitScope());
-    return use(client.getMain<schema::Ping>(), client.getWaitScope());
+    auto ping = client.getMain<schema::Ping>();
+    ping.pingRequest().send().wait(client.getWaitScope());
+    return use(kj::mv(ping), client.getWaitScope());
   } catch (const kj::Exception& exception) {
     return absl::UnavailableError(
         absl::StrCat("no answer from ", address, ": ", exception.getDescription().cStr()));
@@ -43,7 +43,6 @@ auto WithServer(const std::string& address, Use use)
 template <typename Use>
 auto WithLoopback(Use use) -> std::invoke_result_t<Use, schema::Ping::Client, kj::WaitScope&> {
   using capnp::rpc::twoparty::Side;
-  using capnp::rpc::twoparty::VatId;
   try {
     kj::EventLoop loop;
     kj::WaitScope wait_scope(loop);
@@ -52,9 +51,7 @@ auto WithLoopback(Use use) -> std::invoke_result_t<Use, schema::Ping::Client, kj
     client_network.join(server_network);
     auto server = capnp::makeRpcServer(server_network, NewPingServer());
     auto client = capnp::makeRpcClient(client_network);
-    capnp::MallocMessageBuilder id(4);
-    id.initRoot<VatId>().setSide(Side::SERVER);
-    return use(client.bootstrap(id.getRoot<VatId>()).castAs<schema::Ping>(), wait_scope);
+    return use(bootstrapServer(client).castAs<schema::Ping>(), wait_scope);
   } catch (const kj::Exception& exception) {
     return absl::UnavailableError(
         absl::StrCat("no answer from the loopback: ", exception.getDescription().cStr()));

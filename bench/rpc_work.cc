@@ -82,8 +82,8 @@ class Clients {
       clients_.push_back(
           std::make_unique<RpcClient>(address.c_str(), 0, capnp::ReaderOptions(), options));
       auto& client = *clients_.back();
-      client.getMain<schema::Ping>().pingRequest().send().wait(client.getWaitScope());
-      pings_.add(client.getMain<schema::Ping>());
+      auto& ping = pings_.add(client.getMain<schema::Ping>());
+      ping.pingRequest().send().wait(client.getWaitScope());
     }
   }
 
