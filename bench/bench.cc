@@ -1,5 +1,7 @@
 // Measures the transports of this machine, and says which of their targets they meet.
 
+#include <sys/resource.h>
+
 #include <fstream>
 #include <iostream>
 #include <string>
@@ -18,7 +20,9 @@
 #include "shoal/bench/channel_workloads.h"
 #include "shoal/bench/cpus.h"
 #include "shoal/bench/cross_cpu.h"
+#include "shoal/bench/idle_clients.h"
 #include "shoal/bench/machine.h"
+#include "shoal/bench/paced_workloads.h"
 #include "shoal/bench/peers/peer_workloads.h"
 #include "shoal/bench/ping_server.h"
 #include "shoal/bench/result_json.h"
@@ -35,6 +39,9 @@ ABSL_FLAG(absl::Duration, block, absl::Milliseconds(100),
 ABSL_FLAG(std::string, only, "", "measure only works whose name has this in it");
 ABSL_FLAG(std::string, json, "", "write the results to this file as well");
 ABSL_FLAG(std::string, serve, "", "answer calls at this address until told to stop");
+ABSL_FLAG(std::string, serve_sleeping, "",
+          "the same, but sleep at once when nothing is to be done");
+ABSL_FLAG(std::string, stay_connected, "", "be idle clients of the server at this address");
 ABSL_FLAG(std::string, serve_channel, "", "do channel work at this address until told to stop");
 ABSL_FLAG(std::string, serve_peer, "", "answer at this library:address until told to stop");
 
@@ -71,8 +78,9 @@ absl::StatusOr<Cpus> ChooseCpus() {
 std::vector<Workload> ChosenWorkloads(const Servers& servers, const PeerServers& peers,
                                       const Cpus& cpus, absl::Duration block) {
   std::vector<Workload> chosen;
-  for (auto& workloads : {ChannelWorkloads(servers, cpus, block), PeerWorkloads(peers, cpus, block),
-                          RpcWorkloads(servers, cpus, block)}) {
+  for (auto& workloads :
+       {ChannelWorkloads(servers, cpus, block), PeerWorkloads(peers, cpus, block),
+        RpcWorkloads(servers, cpus, block), PacedWorkloads(servers, cpus, block)}) {
     for (const Workload& workload : workloads) {
       if (absl::StrContains(workload.id.work, absl::GetFlag(FLAGS_only))) {
         chosen.push_back(workload);
@@ -176,11 +184,21 @@ absl::Status MeasureAll(const Plan& plan) {
   return written;
 }
 
+// As many as this process may have: a server of hundreds of clients needs thousands.
+void AllowAllDescriptors() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
 absl::Status Run(const std::vector<char*>& arguments) {
   if (arguments.size() > 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("unexpected argument '", arguments[1], "'; see bench --help"));
   }
+  AllowAllDescriptors();
   if (const std::string address = absl::GetFlag(FLAGS_serve); !address.empty()) {
     return ServePings(address);
   }
@@ -189,6 +207,12 @@ absl::Status Run(const std::vector<char*>& arguments) {
   }
   if (const std::string address = absl::GetFlag(FLAGS_serve_peer); !address.empty()) {
     return ServePeer(address);
+  }
+  if (const std::string address = absl::GetFlag(FLAGS_serve_sleeping); !address.empty()) {
+    return ServePings(address, SleepingAtOnce());
+  }
+  if (const std::string address = absl::GetFlag(FLAGS_stay_connected); !address.empty()) {
+    return StayConnected(address);
   }
   return MeasureAll(ChosenPlan());
 }

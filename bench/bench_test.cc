@@ -56,6 +56,7 @@ TEST_F(Bench, MeasuresEveryWorkOverAChannel) {
         "round trip, read whole +shm +1 MiB", "round trip, read whole +shm +64 MiB",
         "round trip, header read +shm +64 MiB", "1 ms idle, round trip +shm +64 B",
         "stream, read whole +shm +64 B", "stream, read whole +shm +1 MiB",
+        "stream of bare slots +shm +56 B", "stream of bare slots +bare +56 B",
         "connect and round trip +shm +0 B"}) {
     EXPECT_THAT(outcome.output, ContainsRegex(absl::StrCat("\n", work, " +", kTimes)));
   }
@@ -65,14 +66,59 @@ TEST_F(Bench, MeasuresPingsOverEveryTransport) {
   const Outcome outcome = RunBench("--only=ping");
   EXPECT_EQ(outcome.exit_status, 0) << outcome.output;
   for (const std::string work :
-       {"ping", "1 ms idle, ping", "ping, one CPU", "ping, 64 clients", "connect and ping"}) {
+       {"ping", "1 ms idle, ping", "ping, one CPU", "ping, 256 clients", "connect and ping"}) {
     for (const std::string transport : {"shm", "unix", "tcp"}) {
       EXPECT_THAT(outcome.output,
                   ContainsRegex(absl::StrCat("\n", work, " +", transport, " +16 B +", kTimes)));
     }
   }
   EXPECT_THAT(outcome.output, ContainsRegex(absl::StrCat("\nping +loop client +16 B +", kTimes)));
-  EXPECT_THAT(outcome.output, ContainsRegex("\n[0-5] of [15] targets met\n$"));
+  EXPECT_THAT(outcome.output, ContainsRegex("\n[0-8] of [18] targets met\n$"));
+}
+
+TEST_F(Bench, MeasuresPingsWithGapsBetweenThem) {
+  const Outcome outcome = RunBench("--only='ping, gaps'");
+  EXPECT_EQ(outcome.exit_status, 0) << outcome.output;
+  for (const std::string gap : {"10", "100", "2000"}) {
+    for (const std::string transport : {"shm", "shm, spin 0", "unix"}) {
+      EXPECT_THAT(outcome.output, ContainsRegex(absl::StrCat("\nping, gaps of ", gap, " us +",
+                                                             transport, " +16 B +", kTimes)));
+    }
+  }
+  EXPECT_THAT(outcome.output, ContainsRegex("(met|NOT met|open): no sleep in gaps below 50us\n"));
+  EXPECT_THAT(outcome.output, ContainsRegex("(met|NOT met|open): .*1.5 sleeping at once\n"));
+}
+
+TEST_F(Bench, MeasuresPingsBesideIdleClients) {
+  const Outcome outcome = RunBench("--only='ping beside'");
+  EXPECT_EQ(outcome.exit_status, 0) << outcome.output;
+  for (const std::string transport : {"shm", "unix"}) {
+    EXPECT_THAT(outcome.output, ContainsRegex(absl::StrCat("\nping beside 256 idle +", transport,
+                                                           " +16 B +", kTimes)));
+  }
+}
+
+TEST_F(Bench, SumsAListOverEveryTransportAndOverNone) {
+  const Outcome outcome = RunBench("--only='sum a list'");
+  EXPECT_EQ(outcome.exit_status, 0) << outcome.output;
+  for (const std::string transport : {"shm", "unix", "tcp", "loop client", "loop server"}) {
+    EXPECT_THAT(outcome.output,
+                ContainsRegex(absl::StrCat("\nsum a list +", transport, " +160 MiB +", kTimes)));
+  }
+}
+
+TEST_F(Bench, MeasuresTheCpuTimeOfIdleClientsAndTheirServer) {
+  const Outcome outcome = RunBench("--only='idle for'");
+  EXPECT_EQ(outcome.exit_status, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, ContainsRegex("\n256 idle for 200ms +shm +0 B +0( +-){4} .*  "
+                                            "(met|NOT met|open): .*no CPU\n"));
+  EXPECT_THAT(outcome.output, ContainsRegex("\n256 idle for 200ms +unix +0 B .* [0-9.]+ [num]s"));
+}
+
+TEST_F(Bench, CountsThePageFaultsAndCopiesOfALargeMessage) {
+  const Outcome outcome = RunBench("--only='header read'");
+  EXPECT_THAT(outcome.output, ContainsRegex("64 MiB .*(met|NOT met): no page fault\n"));
+  EXPECT_THAT(outcome.output, ContainsRegex("64 MiB .*(met|NOT met): no word copied\n"));
 }
 
 TEST_F(Bench, MeasuresTheMemoryOfAConnection) {

@@ -176,8 +176,21 @@ absl::StatusOr<Samples> SampleStream(Channel& channel, Work work, uint64_t bytes
   return TakeBatches(budget, batch, [&] { return UsageOfBoth(channel, meter); });
 }
 
+// Once round both rings, whose pages are touched then.
+absl::Status TouchRings(Channel& channel) {
+  const uint32_t slots = ChannelOptions().slots;
+  absl::Status asked = Send(channel, Work::EMPTY, slots);
+  for (uint32_t i = 0; asked.ok() && i < slots; ++i) {
+    asked = AskEmpty(channel);
+  }
+  return asked;
+}
+
 absl::StatusOr<Samples> SampleRoundTrips(Channel& channel, Work work, uint64_t bytes,
                                          const SampleBudget& budget) {
+  if (absl::Status touched = TouchRings(channel); !touched.ok()) {
+    return touched;
+  }
   UsageMeter meter;
   // Sleeping takes the time of many round trips.
   const int count =

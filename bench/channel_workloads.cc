@@ -5,6 +5,7 @@
 
 #include "shoal/bench/channel_work.h"
 #include "shoal/bench/cross_cpu.h"
+#include "shoal/bench/slot_stream.h"
 
 namespace shoal {
 namespace {
@@ -29,42 +30,45 @@ Work RoundTripOf(uint64_t bytes) {
 }
 
 Target HandoverTarget() {
-  return {"1.2 floor + 120 ns", [](const Round&, const Block& block) {
-            return std::optional(1.2 * block.floor.Mean() + absl::Nanoseconds(120));
-          }};
+  return TimeTarget("1.2 floor + 120 ns", [](const Round&, const Block& block) {
+    return std::optional(1.2 * block.floor.Mean() + absl::Nanoseconds(120));
+  });
 }
 
 Target BuildTarget(uint64_t bytes) {
-  return {"1.2 floor + 120 ns + building",
-          [bytes](const Round& round, const Block& block) -> std::optional<absl::Duration> {
-            const auto build = TimeOf({kBuild, kShm, bytes}, round);
-            return build ? std::optional(1.2 * block.floor.Mean() + absl::Nanoseconds(120) + *build)
-                         : std::nullopt;
-          }};
+  return TimeTarget(
+      "1.2 floor + 120 ns + building",
+      [bytes](const Round& round, const Block& block) -> std::optional<absl::Duration> {
+        const auto build = TimeOf({kBuild, kShm, bytes}, round);
+        return build ? std::optional(1.2 * block.floor.Mean() + absl::Nanoseconds(120) + *build)
+                     : std::nullopt;
+      });
 }
 
 Target RateTarget(uint64_t bytes) {
-  return {"0.8 of the bare loop's rate",
-          [bytes](const Round& round, const Block&) -> std::optional<absl::Duration> {
-            const auto bare = TimeOf({kStreamed, kBare, bytes}, round);
-            return bare ? std::optional(*bare / 0.8) : std::nullopt;
-          }};
+  return TimeTarget("0.8 of the bare loop's rate",
+                    [bytes](const Round& round, const Block&) -> std::optional<absl::Duration> {
+                      const auto bare = TimeOf({kStreamed, kBare, bytes}, round);
+                      return bare ? std::optional(*bare / 0.8) : std::nullopt;
+                    });
 }
 
 Target FixedTarget(const std::string& text, absl::Duration limit) {
-  return {text, [limit](const Round&, const Block&) { return std::optional(limit); }};
+  return TimeTarget(text, [limit](const Round&, const Block&) { return std::optional(limit); });
 }
 
-// The bare loop, for as long as `time`.
-absl::StatusOr<Samples> SampleBareStream(const Cpus& cpus, uint64_t bytes, absl::Duration time) {
-  const int count = static_cast<int>(64 * kMiB / bytes);
+// A stream between two CPUs with no channel, for as long as `time`: `stream(writer, reader, count)`
+// is what one of `count` messages takes.
+template <typename Stream>
+absl::StatusOr<Samples> SampleBareStream(Stream stream, const Cpus& cpus, int count,
+                                         absl::Duration time) {
   Samples samples;
   if (cpus.client == cpus.server) {
     return samples;
   }
   const absl::Time end = absl::Now() + time;
   do {
-    const auto each = TimeCrossStream(cpus.client, cpus.server, bytes, count);
+    const auto each = stream(cpus.client, cpus.server, count);
     if (!each.ok()) {
       return each.status();
     }
@@ -90,7 +94,9 @@ class List {
     for (const uint64_t bytes : {kKiB, 64 * kKiB, kMiB, 64 * kMiB}) {
       std::vector<Target> targets;
       if (bytes == 64 * kMiB) {
-        targets = {AcrossCpus(BuildTarget(bytes))};
+        targets = {AcrossCpus(BuildTarget(bytes)),
+                   NoneTarget("no page fault", Quantity::kPageFaults),
+                   NoneTarget("no word copied", Quantity::kCopiedWords)};
       }
       Add(kHeader, bytes, Work::HEADER, targets);
     }
@@ -107,10 +113,19 @@ class List {
                             .cpus = cpus_,
                             .cpu = cpus_.client,
                             .sample = [cpus = cpus_, bytes, time = time_] {
-                              return SampleBareStream(cpus, bytes, time);
+                              return SampleBareStream(
+                                  [bytes](int writer, int reader, int count) {
+                                    return TimeCrossStream(writer, reader, bytes, count);
+                                  },
+                                  cpus, static_cast<int>(64 * kMiB / bytes), time);
                             }});
       AddStream(bytes, Work::BLOBS, RateTarget(bytes));
     }
+  }
+
+  void AddSlots() {
+    AddSlotStream(kBare, TimeBareSlotStream, {});
+    AddSlotStream(kShm, TimeSlotStream, {AcrossCpus(FixedTarget("10 ns", absl::Nanoseconds(10)))});
   }
 
   void AddOnOneCpu() {
@@ -136,6 +151,20 @@ class List {
   std::vector<Workload> Take() { return std::move(workloads_); }
 
  private:
+  void AddSlotStream(const char* transport, decltype(TimeSlotStream)* stream,
+                     const std::vector<Target>& targets) {
+    constexpr int kSlots = 100'000;  // about a millisecond, long against the start of two threads
+    workloads_.push_back(
+        {.id = {"stream of bare slots", transport, kSlotStreamWords * sizeof(uint64_t)},
+         .measure = Measure::kStream,
+         .targets = targets,
+         .cpus = cpus_,
+         .cpu = cpus_.client,
+         .sample = [stream, cpus = cpus_, time = time_] {
+           return SampleBareStream(stream, cpus, kSlots, time);
+         }});
+  }
+
   std::string Address() const { return servers_.across("channel").address(); }
 
   void Add(const char* name, uint64_t bytes, Work work, const std::vector<Target>& targets) {
@@ -191,6 +220,7 @@ std::vector<Workload> ChannelWorkloads(const Servers& servers, const Cpus& cpus,
   List list(servers, cpus, time);
   list.AddRoundTrips();
   list.AddStreams();
+  list.AddSlots();
   list.AddOnOneCpu();
   list.AddConnect();
   return list.Take();

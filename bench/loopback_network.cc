@@ -13,6 +13,9 @@ constexpr uint FIRST_SEGMENT_WORDS = 32;
 // Without a hint. Holds a small Call or Return; the 1024 words that Cap'n Proto's own network takes
 // must all be cleared, and would make what is compared with this network look cheaper.
 
+constexpr capnp::ReaderOptions ANY_SIZE = {.traversalLimitInWords = kj::maxValue,
+                                           .nestingLimit = 64};
+
 }  // namespace
 
 class LoopbackNetwork::Message final : public kj::Refcounted {
@@ -35,7 +38,7 @@ class LoopbackNetwork::Message final : public kj::Refcounted {
 class LoopbackNetwork::IncomingRpcMessage final : public capnp::IncomingRpcMessage {
  public:
   explicit IncomingRpcMessage(kj::Own<Message> messageParam)
-      : message(kj::mv(messageParam)), reader(message->builder.getSegmentsForOutput()) {}
+      : message(kj::mv(messageParam)), reader(message->builder.getSegmentsForOutput(), ANY_SIZE) {}
 
   capnp::AnyPointer::Reader getBody() override { return reader.getRoot<capnp::AnyPointer>(); }
   size_t sizeInWords() override { return message->sizeInWords(); }

@@ -23,6 +23,9 @@ interface Ping {
 
   usage @5 () -> (used :Used);
   # Answers what the server has used so far.
+
+  sum @6 (values :List(UInt64)) -> (sum :UInt64);
+  # Answers the sum of `values`, modulo 2^64.
 }
 
 struct Used {
@@ -33,4 +36,6 @@ struct Used {
   cpuNanoseconds @3 :Int64;
   parks @4 :Int64 = -1;
   rings @5 :Int64 = -1;
+  pageFaults @6 :UInt64;
+  copiedWords @7 :Int64 = -1;
 }

@@ -79,6 +79,25 @@ struct EchoCall {
   }
 };
 
+// A list of kValues, filled in the request and summed by the server.
+struct SumCall {
+  static constexpr uint64_t kValues = 21'000'000;
+  static constexpr uint64_t kBytes = kValues * sizeof(uint64_t);
+
+  schema::Ping::Client& ping;
+  kj::WaitScope& wait_scope;
+
+  bool operator()(uint64_t sequence) {
+    auto request = ping.sumRequest();
+    auto values = request.initValues(kValues);
+    for (uint64_t i = 0; i < kValues; ++i) {
+      values.set(i, sequence + i);
+    }
+    return request.send().wait(wait_scope).getSum() ==
+           kValues * sequence + kValues * (kValues - 1) / 2;
+  }
+};
+
 // kChunks of kChunkBytes each, read whole by the server, as fast as flow control lets
 // them go.
 struct StreamCall {

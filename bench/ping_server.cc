@@ -61,6 +61,15 @@ class PingServer final : public schema::Ping::Server {
     return kj::READY_NOW;
   }
 
+  kj::Promise<void> sum(SumContext context) override {
+    uint64_t sum = 0;
+    for (const uint64_t value : context.getParams().getValues()) {
+      sum += value;
+    }
+    context.getResults().setSum(sum);
+    return kj::READY_NOW;
+  }
+
  private:
   UsageMeter meter_;
   uint64_t written_ = 0;
@@ -105,14 +114,20 @@ void RemoveSocketFile(const std::string& address) {
 
 }  // namespace
 
+capnp::ReaderOptions PingReaders() {
+  capnp::ReaderOptions options;
+  options.traversalLimitInWords = ChannelOptions::kMaxMessageWords;
+  return options;
+}
+
 schema::Ping::Client NewPingServer() { return kj::heap<PingServer>(); }
 
-absl::Status ServePings(const std::string& address) {
+absl::Status ServePings(const std::string& address, const ChannelOptions& channel) {
   const sigset_t stop_signals = BlockStopSignals();
   try {
-    RpcServerOptions options;
+    RpcServerOptions options(channel);
     options.upgrade = false;  // TCP is what TCP is timed by
-    RpcServer server(NewPingServer(), address.c_str(), 0, capnp::ReaderOptions(), options);
+    RpcServer server(NewPingServer(), address.c_str(), 0, PingReaders(), options);
     const unsigned port = server.getPort().wait(server.getWaitScope());
     std::cout << "serving " << BoundAddress(address, port) << std::endl;
     RunUntil(stop_signals, server);

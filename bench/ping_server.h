@@ -4,9 +4,14 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "capnp/message.h"
 #include "shoal/bench/ping.capnp.h"
+#include "shoal/transport/options.h"
 
 namespace shoal {
+
+// What both sides take: lists are summed that are larger than Cap'n Proto's default of 64 MiB.
+capnp::ReaderOptions PingReaders();
 
 // Answers every call at once. For the calling thread's KJ event loop.
 schema::Ping::Client NewPingServer();
@@ -16,8 +21,10 @@ schema::Ping::Client NewPingServer();
 // either. When the server can be reached, prints `serving ADDRESS`, with the port that was chosen,
 // to standard output. Fails with kUnavailable where it cannot serve, or cannot go on.
 //
+// `channel` is of connections over shared memory.
+//
 // Blocks those signals in the calling thread, for good, and the process must have no other thread
 // that takes them. The calling thread must have no KJ event loop.
-absl::Status ServePings(const std::string& address);
+absl::Status ServePings(const std::string& address, const ChannelOptions& channel = {});
 
 }  // namespace shoal

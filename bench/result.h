@@ -13,6 +13,9 @@ namespace shoal {
 
 enum class Met { kNone, kYes, kNo };
 
+// What a target bounds, of an operation.
+enum class Quantity { kTime, kCpu, kSleeps, kPageFaults, kCopiedWords };
+
 // Times are in nanoseconds, and of one operation: a round trip, a call, a message of a stream.
 struct Result {
   std::string work = {};       // such as "round trip, read whole"
@@ -34,15 +37,19 @@ struct Result {
   std::optional<double> ratio = std::nullopt;  // the median of the blocks' medians to their floors
 
   std::string target = {};  // the most that it may take, in words; empty where it has none
-  std::optional<double> limit_ns = std::nullopt;  // and in this run
+  Quantity quantity = Quantity::kTime;            // of the target
+  std::optional<double> limit_ns = std::nullopt;  // and in this run, where that is a time
   Met met = Met::kNone;
 
   // Of an operation, both processes together.
   std::optional<double> allocations = std::nullopt;
   std::optional<double> system_calls = std::nullopt;
-  std::optional<double> sleeps = std::nullopt;  // voluntary switches of context
-  std::optional<double> parks = std::nullopt;   // sleeps of a channel over shared memory
-  std::optional<double> rings = std::nullopt;   // its wake-ups of the peer, a system call each
+  std::optional<double> sleeps = std::nullopt;       // voluntary switches of context
+  std::optional<double> parks = std::nullopt;        // sleeps of a channel over shared memory
+  std::optional<double> rings = std::nullopt;        // its wake-ups of the peer, a system call each
+  std::optional<double> page_faults = std::nullopt;  // that needed no file
+  // Of payload, by channels over shared memory, see ChannelStats.
+  std::optional<double> copied_words = std::nullopt;
   std::optional<double> cpu_ns = std::nullopt;
 
   std::optional<double> messages_per_second = std::nullopt;  // of a stream

@@ -53,6 +53,22 @@ std::string Truth(Met met) {
   return "null";
 }
 
+std::string NameOf(Quantity quantity) {
+  switch (quantity) {
+    case Quantity::kTime:
+      return "time";
+    case Quantity::kCpu:
+      return "cpu";
+    case Quantity::kSleeps:
+      return "sleeps";
+    case Quantity::kPageFaults:
+      return "page_faults";
+    case Quantity::kCopiedWords:
+      return "copied_words";
+  }
+  return "";
+}
+
 // The members of an object, in the order in which they were added.
 class Members {
  public:
@@ -82,6 +98,7 @@ std::string ToObject(const Machine& machine, const Result& result) {
   members.Add("target", result.target.empty() ? "null" : Quoted(result.target));
   members.Add("limit_ns", Number(result.limit_ns));
   members.Add("met", Truth(result.met));
+  members.Add("quantity", Quoted(NameOf(result.quantity)));
   members.Add("samples", absl::StrCat(result.samples));
   members.Add("blocks", absl::StrCat(result.blocks));
   members.Add("moved_blocks", absl::StrCat(result.moved_blocks));
@@ -91,6 +108,8 @@ std::string ToObject(const Machine& machine, const Result& result) {
   members.Add("sleeps", Number(result.sleeps));
   members.Add("parks", Number(result.parks));
   members.Add("rings", Number(result.rings));
+  members.Add("page_faults", Number(result.page_faults));
+  members.Add("copied_words", Number(result.copied_words));
   members.Add("cpu_ns", Number(result.cpu_ns));
   members.Add("messages_per_second", Number(result.messages_per_second));
   members.Add("gigabytes_per_second", Number(result.gigabytes_per_second));

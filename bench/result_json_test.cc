@@ -23,7 +23,8 @@ TEST(ResultJson, HasTheFiguresAndTheMachine) {
       StartsWith("[\n{\"work\": \"round trip\", \"transport\": \"shm\", \"size\": 64, \"p50_ns\": "
                  "261, \"p99_ns\": 12300, \"p999_ns\": 4.5e+06, \"max_ns\": 2.51e+07, "
                  "\"floor_ns\": 119, \"ratio\": 2.19, \"target\": \"1.2 floor + 120 ns\", "
-                 "\"limit_ns\": 262.8, \"met\": true, \"samples\": 300, \"blocks\": 3, "
+                 "\"limit_ns\": 262.8, \"met\": true, \"quantity\": \"time\", \"samples\": 300, "
+                 "\"blocks\": 3, "
                  "\"moved_blocks\": 1, \"floor_moved\": false, \"allocations\": 0.5, "));
   EXPECT_THAT(json, HasSubstr("\"cpu\": \"Abacus \\\"9\\\"\", \"kernel\": \"Linux 6.1\""));
   EXPECT_THAT(json, HasSubstr("\"histogram\": [[256, 299], [512, 1]], "));

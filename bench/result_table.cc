@@ -55,6 +55,18 @@ std::string Heading(const Machine& machine) {
       machine.HasTwoCpus() ? "" : ": only one may be used, so nothing is measured across two");
 }
 
+std::string TargetOf(const Result& result) {
+  if (result.target.empty()) {
+    return "";
+  }
+  if (result.met == Met::kNone) {
+    return absl::StrCat("  open: ", result.target);
+  }
+  const char* const of_what = result.quantity == Quantity::kCpu ? " of CPU = " : " = ";
+  return absl::StrCat("  ", Mark(result.met), ": ",
+                      result.limit_ns ? Time(*result.limit_ns) + of_what : "", result.target);
+}
+
 std::string TimesLine(const Result& result) {
   const auto time = [&](double ns) { return result.samples == 0 ? kNothing : Time(ns); };
   std::string line = absl::StrFormat("%-32s %-11s %8s %8d %9s %9s %9s %9s %8s%s %8s", result.work,
@@ -62,13 +74,7 @@ std::string TimesLine(const Result& result) {
                                      time(result.p50_ns), time(result.p99_ns), time(result.p999_ns),
                                      time(result.max_ns), Time(result.floor_ns),
                                      result.floor_moved ? "~" : " ", Or(result.ratio, "%.1f"));
-  if (result.limit_ns) {
-    absl::StrAppend(&line, "  ", Mark(result.met), ": ", Time(*result.limit_ns), " = ",
-                    result.target);
-  } else if (!result.target.empty()) {
-    absl::StrAppend(&line, "  open: ", result.target);
-  }
-  return line + "\n";
+  return absl::StrCat(line, TargetOf(result), "\n");
 }
 
 std::string Times(const std::vector<Result>& results) {
@@ -83,10 +89,12 @@ std::string Times(const std::vector<Result>& results) {
   return table;
 }
 
+constexpr char kUsesLine[] = "%-32s %-11s %8s %8s %8s %8s %8s %8s %8s %8s %9s %12s %8s %8s\n";
+
 std::string Uses(const std::vector<Result>& results) {
-  std::string table = absl::StrFormat("%-32s %-11s %8s %8s %8s %8s %8s %8s %9s %12s %8s %8s\n",
-                                      "work", "transport", "size", "allocs", "syscalls", "sleeps",
-                                      "parks", "rings", "CPU", "messages/s", "GB/s", "memory");
+  std::string table =
+      absl::StrFormat(kUsesLine, "work", "transport", "size", "allocs", "syscalls", "sleeps",
+                      "parks", "rings", "faults", "copied", "CPU", "messages/s", "GB/s", "memory");
   const Result* last = nullptr;
   for (const Result& result : results) {
     // A work has a result for each of its targets.
@@ -96,10 +104,10 @@ std::string Uses(const std::vector<Result>& results) {
     }
     last = &result;
     absl::StrAppendFormat(
-        &table, "%-32s %-11s %8s %8s %8s %8s %8s %8s %9s %12s %8s %8s\n", result.work,
-        result.transport, Size(result.size), Or(result.allocations, "%.2f"),
-        Or(result.system_calls, "%.3f"), Or(result.sleeps, "%.3f"), Or(result.parks, "%.3f"),
-        Or(result.rings, "%.3f"), result.cpu_ns ? Time(*result.cpu_ns) : kNothing,
+        &table, kUsesLine, result.work, result.transport, Size(result.size),
+        Or(result.allocations, "%.2f"), Or(result.system_calls, "%.3f"), Or(result.sleeps, "%.3f"),
+        Or(result.parks, "%.3f"), Or(result.rings, "%.3f"), Or(result.page_faults, "%.3f"),
+        Or(result.copied_words, "%.0f"), result.cpu_ns ? Time(*result.cpu_ns) : kNothing,
         Or(result.messages_per_second, "%.0f"), Or(result.gigabytes_per_second, "%.2f"),
         result.memory_bytes ? Size(static_cast<uint64_t>(*result.memory_bytes)) : kNothing);
   }
@@ -124,7 +132,7 @@ std::string ToTable(const Machine& machine, const std::vector<Result>& results) 
       "ratio: the median to the floor, within a block\n\n",
       Times(results),
       "\nper operation, both processes together; parks and rings: how often a channel slept, and "
-      "woke its peer\n",
+      "woke its peer; faults: of pages; copied: words of payload by a channel\n",
       Uses(results), "\n", Verdict(results), "\n");
 }
 

@@ -39,6 +39,20 @@ TEST(ResultTable, MarksATargetThatIsNotMet) {
   EXPECT_THAT(ToTable(SomeMachine(), {result}), HasSubstr("  NOT met: 263 ns = "));
 }
 
+TEST(ResultTable, TellsCpuTimeFromTime) {
+  Result result = SomeResult();
+  result.quantity = Quantity::kCpu;
+  EXPECT_THAT(ToTable(SomeMachine(), {result}), HasSubstr("  met: 263 ns of CPU = 1.2 floor"));
+}
+
+TEST(ResultTable, HasATargetThatIsNoTimeInWordsAlone) {
+  Result result = SomeResult();
+  result.quantity = Quantity::kPageFaults;
+  result.target = "no page fault";
+  result.limit_ns.reset();
+  EXPECT_THAT(ToTable(SomeMachine(), {result}), HasSubstr("  met: no page fault\n"));
+}
+
 TEST(ResultTable, LeavesATargetOpenWhereItWasNotMeasured) {
   Result result = SomeResult();
   result.met = Met::kNone;

@@ -1,6 +1,7 @@
 #include "shoal/bench/rounds.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "shoal/bench/histogram.h"
@@ -27,6 +28,22 @@ std::vector<Placed> BlocksOf(const WorkId& id, const std::vector<Round>& rounds)
 
 double Nanoseconds(absl::Duration duration) { return absl::ToDoubleNanoseconds(duration); }
 
+std::optional<double> UsedOf(Quantity quantity, const Usage& used) {
+  switch (quantity) {
+    case Quantity::kCpu:
+      return Nanoseconds(used.cpu);
+    case Quantity::kSleeps:
+      return used.sleeps;
+    case Quantity::kPageFaults:
+      return used.page_faults;
+    case Quantity::kCopiedWords:
+      return used.copied_words;
+    case Quantity::kTime:
+      break;
+  }
+  return std::nullopt;
+}
+
 void AddTimes(const std::vector<Placed>& blocks, Result& result) {
   std::vector<absl::Duration> times;
   std::vector<double> floors;
@@ -51,21 +68,36 @@ void AddTimes(const std::vector<Placed>& blocks, Result& result) {
   }
 }
 
+// At most 1 where `value` keeps to `limit`, which may be zero.
+double RatioTo(double limit, double value) {
+  if (limit > 0) {
+    return value / limit;
+  }
+  return value > limit ? std::numeric_limits<double>::infinity() : 0;
+}
+
+bool IsTime(Quantity quantity) { return quantity == Quantity::kTime || quantity == Quantity::kCpu; }
+
 void AddTarget(const Target& target, const std::vector<Placed>& blocks, Result& result) {
   result.target = target.text;
+  result.quantity = target.quantity;
   std::vector<double> limits;
   std::vector<double> ratios;
   for (const auto& [block, round] : blocks) {
-    const std::optional<absl::Duration> limit = target.limit(*round, *block);
-    if (limit && *limit > absl::ZeroDuration() && !block->samples.times.empty()) {
-      limits.push_back(Nanoseconds(*limit));
-      ratios.push_back(absl::FDivDuration(block->Time(), *limit));
+    const std::optional<double> limit = target.limit(*round, *block);
+    const std::optional<double> value = block->Of(target.quantity);
+    if (limit && value) {
+      limits.push_back(*limit);
+      ratios.push_back(RatioTo(*limit, *value));
     }
   }
-  if (!limits.empty()) {
-    result.limit_ns = Median(std::move(limits));
-    result.met = Median(std::move(ratios)) <= 1 ? Met::kYes : Met::kNo;
+  if (limits.empty()) {
+    return;
   }
+  if (IsTime(target.quantity)) {
+    result.limit_ns = Median(std::move(limits));
+  }
+  result.met = Median(std::move(ratios)) <= 1 ? Met::kYes : Met::kNo;
 }
 
 void AddUsage(const std::vector<Placed>& blocks, Result& result) {
@@ -88,6 +120,8 @@ void AddUsage(const std::vector<Placed>& blocks, Result& result) {
   result.sleeps = each(used->sleeps);
   result.parks = each(used->parks);
   result.rings = each(used->rings);
+  result.page_faults = each(used->page_faults);
+  result.copied_words = each(used->copied_words);
   result.cpu_ns = Nanoseconds(used->cpu) / operations;
 }
 
@@ -111,6 +145,17 @@ void AddMemory(const std::vector<Placed>& blocks, Result& result) {
 }  // namespace
 
 absl::Duration Block::Time() const { return Median(samples.times); }
+
+std::optional<double> Block::Of(Quantity quantity) const {
+  if (quantity == Quantity::kTime) {
+    return samples.times.empty() ? std::nullopt : std::optional(Nanoseconds(Time()));
+  }
+  if (!samples.used || samples.operations == 0) {
+    return std::nullopt;
+  }
+  const std::optional<double> all = UsedOf(quantity, *samples.used);
+  return all ? std::optional(*all / static_cast<double>(samples.operations)) : std::nullopt;
+}
 
 Result Summarize(const WorkId& id, Measure measure, const std::optional<Target>& target,
                  const std::vector<Round>& rounds) {

@@ -39,19 +39,24 @@ struct Block {
   Samples samples;
 
   absl::Duration Time() const;  // the median
+
+  // What an operation took: of the time the median, of all else the mean, times in nanoseconds.
+  // Nothing where it was not measured.
+  std::optional<double> Of(Quantity quantity) const;
 };
 
 // A block of each work, one after the other, so that all see the machine in the same states. What
 // was not reached before the time was up is missing.
 using Round = std::map<WorkId, Block>;
 
-// The most that a block may take, by what was measured in the same round; nothing where that is
-// missing.
-using Limit = std::function<std::optional<absl::Duration>(const Round& round, const Block& block)>;
+// The most that an operation of a block may take, by what was measured in the same round; nothing
+// where that is missing. Times are in nanoseconds.
+using Limit = std::function<std::optional<double>(const Round& round, const Block& block)>;
 
 struct Target {
   std::string text;
   Limit limit;
+  Quantity quantity = Quantity::kTime;
 };
 
 enum class Measure { kTime, kStream, kMemory };

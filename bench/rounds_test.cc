@@ -67,9 +67,11 @@ const WorkId kOther = {"other", "shm", 0};
 
 // Twice what another work takes in the same round.
 Target TwiceTheOther() {
-  return {"2 other", [](const Round& round, const Block&) -> std::optional<absl::Duration> {
+  return {"2 other", [](const Round& round, const Block&) -> std::optional<double> {
             const auto other = round.find(kOther);
-            return other == round.end() ? std::nullopt : std::optional(2 * other->second.Time());
+            return other == round.end()
+                       ? std::nullopt
+                       : std::optional(2 * absl::ToDoubleNanoseconds(other->second.Time()));
           }};
 }
 
@@ -93,6 +95,39 @@ TEST(Summarize, LeavesATargetOpenWhereWhatItNeedsIsMissing) {
   const Result result =
       Summarize(kWork, Measure::kTime, TwiceTheOther(), {{{kWork, BlockOf(200)}}});
   EXPECT_EQ(result.target, "2 other");
+  EXPECT_EQ(result.met, Met::kNone);
+}
+
+Target AtMost(double limit, Quantity quantity) {
+  return {"at most", [limit](const Round&, const Block&) { return std::optional(limit); },
+          quantity};
+}
+
+Block BlockThatUsed(const Usage& used, uint64_t operations) {
+  return {.floor = {}, .samples = {.operations = operations, .used = used}};
+}
+
+TEST(Summarize, BoundsTheCpuTimeOfAnOperation) {
+  const std::vector<Round> rounds = {{{kWork, BlockThatUsed({.cpu = 100 * kNanosecond}, 10)}}};
+  const Result result = Summarize(kWork, Measure::kTime, AtMost(10, Quantity::kCpu), rounds);
+  EXPECT_EQ(result.met, Met::kYes);
+  EXPECT_EQ(result.limit_ns, 10);
+  EXPECT_EQ(Summarize(kWork, Measure::kTime, AtMost(9, Quantity::kCpu), rounds).met, Met::kNo);
+}
+
+TEST(Summarize, BoundsCountsByNoneAtAll) {
+  const auto met = [](const Usage& used) {
+    return Summarize(kWork, Measure::kTime, AtMost(0, Quantity::kPageFaults),
+                     {{{kWork, BlockThatUsed(used, 10)}}});
+  };
+  EXPECT_EQ(met({.page_faults = 0}).met, Met::kYes);
+  EXPECT_EQ(met({.page_faults = 1}).met, Met::kNo);
+  EXPECT_FALSE(met({.page_faults = 1}).limit_ns);
+}
+
+TEST(Summarize, LeavesATargetOpenWhereItsQuantityWasNotCounted) {
+  const Result result = Summarize(kWork, Measure::kTime, AtMost(0, Quantity::kCopiedWords),
+                                  {{{kWork, BlockThatUsed(Usage(), 10)}}});
   EXPECT_EQ(result.met, Met::kNone);
 }
 

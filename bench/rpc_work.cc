@@ -8,15 +8,12 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "kj/exception.h"
-#include "kj/vector.h"
 #include "shoal/bench/memory.h"
 #include "shoal/bench/ping_calls.h"
 #include "shoal/bench/ping_vats.h"
 #include "shoal/bench/usage.h"
 #include "shoal/bench/used.h"
-#include "shoal/rpc/client.h"
 
 namespace shoal {
 namespace {
@@ -61,43 +58,13 @@ absl::StatusOr<Samples> SampleWork(schema::Ping::Client ping, kj::WaitScope& wai
       return SampleCall(SinkCall{ping, wait_scope}, 1, kSinkBytes, budget, usage);
     case RpcWork::kEcho:
       return SampleCall(EchoCall{ping, wait_scope}, 1, kSinkBytes, budget, usage);
+    case RpcWork::kSum:
+      return SampleCall(SumCall{ping, wait_scope}, 1, SumCall::kBytes, budget, usage);
     case RpcWork::kStream:
       return SampleCall(StreamCall{ping, wait_scope}, StreamCall::kChunks, StreamCall::kChunkBytes,
                         budget, usage);
   }
   return absl::InvalidArgumentError("there is no such work");
-}
-
-Usage UsageOfServer(schema::Ping::Client& ping, kj::WaitScope& wait_scope) {
-  return ReadUsage(ping.usageRequest().send().wait(wait_scope).getUsed());
-}
-
-// Connections of this thread, each of which has had an answer.
-class Clients {
- public:
-  Clients(const std::string& address, int count) {
-    RpcClientOptions options;
-    options.upgrade = false;  // TCP is what TCP is timed by
-    for (int i = 0; i < count; ++i) {
-      clients_.push_back(
-          std::make_unique<RpcClient>(address.c_str(), 0, capnp::ReaderOptions(), options));
-      auto& client = *clients_.back();
-      auto& ping = pings_.add(client.getMain<schema::Ping>());
-      ping.pingRequest().send().wait(client.getWaitScope());
-    }
-  }
-
-  kj::ArrayPtr<schema::Ping::Client> pings() { return pings_.asPtr(); }
-  kj::WaitScope& wait_scope() { return clients_.front()->getWaitScope(); }
-
- private:
-  std::vector<std::unique_ptr<RpcClient>> clients_;
-  kj::Vector<schema::Ping::Client> pings_;
-};
-
-absl::Status NoAnswer(const std::string& address, const kj::Exception& exception) {
-  return absl::UnavailableError(
-      absl::StrCat("no answer from ", address, ": ", exception.getDescription().cStr()));
 }
 
 }  // namespace
@@ -123,7 +90,7 @@ absl::StatusOr<Samples> SampleLoopbackCalls(RpcWork work, const SampleBudget& bu
 absl::StatusOr<Samples> SampleManyClients(const std::string& address, int clients,
                                           const SampleBudget& budget) {
   try {
-    Clients all(address, clients);
+    PingClients all(address, clients);
     UsageMeter meter;
     return SampleCall(PingsInFlight{all.pings(), all.wait_scope()}, clients, 16, budget,
                       [&]() -> absl::StatusOr<Usage> {
@@ -137,9 +104,9 @@ absl::StatusOr<Samples> SampleManyClients(const std::string& address, int client
 absl::StatusOr<Samples> SampleRpcConnect(const std::string& address, const SampleBudget& budget) {
   try {
     UsageMeter meter;
-    std::unique_ptr<Clients> client;
+    std::unique_ptr<PingClients> client;
     const auto connect = [&](uint64_t) {
-      client = std::make_unique<Clients>(address, 1);
+      client = std::make_unique<PingClients>(address, 1);
       return absl::OkStatus();
     };
     const auto batch = [&](Samples& samples) {
@@ -157,11 +124,11 @@ absl::StatusOr<Samples> SampleRpcConnect(const std::string& address, const Sampl
 absl::StatusOr<Samples> SampleMemory(const std::string& address, pid_t server_pid, int clients) {
   try {
     // What the first connection alone needs, such as an event loop.
-    Clients first(address, 1);
+    PingClients first(address, 1);
     // What this process does not use now shall count when it is used again.
     malloc_trim(0);
     const auto before = HeldMemory(server_pid);
-    Clients others(address, clients);
+    PingClients others(address, clients);
     const auto after = HeldMemory(server_pid);
     if (!before.ok() || !after.ok()) {
       return before.ok() ? after.status() : before.status();

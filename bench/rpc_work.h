@@ -16,6 +16,7 @@ enum class RpcWork {
   kInFlight,  // the same, kCallsInFlight sent before the first answer; a sample is a 64th of all
   kSink,      // 1 MiB to the server, read whole
   kEcho,      // 1 MiB there, and back, and read whole
+  kSum,       // a list of 21 million UInt64 to the server, summed
   kStream,    // 128 times 512 KiB through a streaming method; a sample is a 128th of all
 };
 

@@ -40,6 +40,7 @@ constexpr Calls kCalls[] = {
     {"64 calls in flight", RpcWork::kInFlight, kPingBytes},
     {kSink, RpcWork::kSink, kSinkBytes},
     {kEcho, RpcWork::kEcho, kSinkBytes},
+    {"sum a list", RpcWork::kSum, SumCall::kBytes},
     {"stream method, 128 calls", RpcWork::kStream, StreamCall::kChunkBytes},
 };
 
@@ -52,51 +53,47 @@ std::optional<absl::Duration> Loopback(const WorkId& id, const Round& round) {
 }
 
 Target PingTarget(const WorkId& id) {
-  return {"loopback + 2 floor",
-          [id](const Round& round, const Block& block) -> std::optional<absl::Duration> {
-            const auto loop = Loopback(id, round);
-            return loop ? std::optional(*loop + 2 * block.floor.Mean()) : std::nullopt;
-          }};
+  return TimeTarget("loopback + 2 floor",
+                    [id](const Round& round, const Block& block) -> std::optional<absl::Duration> {
+                      const auto loop = Loopback(id, round);
+                      return loop ? std::optional(*loop + 2 * block.floor.Mean()) : std::nullopt;
+                    });
 }
 
 Target LoopbackTarget(const std::string& text, double factor, const WorkId& id) {
-  return {text, [factor, id](const Round& round, const Block&) -> std::optional<absl::Duration> {
-            const auto loop = Loopback(id, round);
-            return loop ? std::optional(factor * *loop) : std::nullopt;
-          }};
+  return TimeTarget(
+      text, [factor, id](const Round& round, const Block&) -> std::optional<absl::Duration> {
+        const auto loop = Loopback(id, round);
+        return loop ? std::optional(factor * *loop) : std::nullopt;
+      });
 }
 
 Target ReadTarget(const std::string& text, int reads, const WorkId& id) {
-  return {text, [reads, id](const Round& round, const Block&) -> std::optional<absl::Duration> {
-            const auto loop = Loopback(id, round);
-            const auto read = TimeOf({kRead, "bare", kSinkBytes}, round);
-            return loop && read ? std::optional(1.1 * *loop + reads * *read) : std::nullopt;
-          }};
+  return TimeTarget(
+      text, [reads, id](const Round& round, const Block&) -> std::optional<absl::Duration> {
+        const auto loop = Loopback(id, round);
+        const auto read = TimeOf({kRead, "bare", kSinkBytes}, round);
+        return loop && read ? std::optional(1.1 * *loop + reads * *read) : std::nullopt;
+      });
 }
 
 // `part` of what the same work takes over another transport.
-Target PartTarget(const std::string& text, double part, const WorkId& id, const char* transport) {
-  return {text,
-          [part, id = WorkId{id.work, transport, id.size}](
-              const Round& round, const Block&) -> std::optional<absl::Duration> {
-            const auto other = TimeOf(id, round);
-            return other ? std::optional(part * *other) : std::nullopt;
-          }};
+Target PartOf(const char* transport, const std::string& text, double part, const WorkId& id) {
+  return PartTarget(text, part, {id.work, transport, id.size});
 }
 
 std::vector<Target> TargetsOf(RpcWork work, const WorkId& id) {
   switch (work) {
     case RpcWork::kPing:
-      return {PingTarget(id), PartTarget("unix / 12", 1.0 / 12, id, kUnix),
-              PartTarget("tcp / 15", 1.0 / 15, id, kTcp)};
+      return {PingTarget(id), PartOf(kUnix, "unix / 12", 1.0 / 12, id),
+              PartOf(kTcp, "tcp / 15", 1.0 / 15, id)};
     case RpcWork::kInFlight:
       return {LoopbackTarget("0.6 loopback", 0.6, id)};
     case RpcWork::kSink:
-      return {ReadTarget("1.1 loopback + read", 1, id),
-              PartTarget("unix / 15", 1.0 / 15, id, kUnix)};
+      return {ReadTarget("1.1 loopback + read", 1, id), PartOf(kUnix, "unix / 15", 1.0 / 15, id)};
     case RpcWork::kEcho:
-      return {ReadTarget("1.1 loopback + 2 read", 2, id),
-              PartTarget("unix / 15", 1.0 / 15, id, kUnix)};
+      return {ReadTarget("1.1 loopback + 2 read", 2, id), PartOf(kUnix, "unix / 15", 1.0 / 15, id)};
+    case RpcWork::kSum:
     case RpcWork::kStream:
       break;
   }
@@ -161,7 +158,7 @@ class List {
       const WorkId id = {kIdlePing, transport, kPingBytes};
       std::vector<Target> targets;
       if (transport == kShm) {
-        targets = {PartTarget("unix / 2", 0.5, id, kUnix)};
+        targets = {PartOf(kUnix, "unix / 2", 0.5, id)};
       }
       Add({.id = id, .targets = targets, .sample = [address = Address(transport), time = time_] {
              return SampleCalls(address, RpcWork::kPing, {time, absl::Milliseconds(1)});
@@ -170,7 +167,7 @@ class List {
   }
 
   void AddManyClients() {
-    for (const int clients : {1, 2, 8, 64}) {
+    for (const int clients : {1, 2, 8, 64, 256}) {
       const std::string name =
           absl::StrCat("ping, ", clients, clients == 1 ? " client" : " clients");
       for (const char* transport : {kShm, kUnix, kTcp}) {
@@ -187,7 +184,7 @@ class List {
       const WorkId id = {kOneCpuPing, transport, kPingBytes};
       std::vector<Target> targets;
       if (transport == kShm) {
-        targets = {PartTarget("unix", 1, id, kUnix)};
+        targets = {PartOf(kUnix, "unix", 1, id)};
       }
       Workload workload = {
           .id = id,

@@ -6,20 +6,42 @@
 
 namespace shoal {
 
+namespace {
+
+struct Kind {
+  const char* name;
+  const char* transport;
+  const char* flag;  // which makes this program such a server
+};
+
+constexpr Kind kKinds[] = {
+    {"channel", "shm", "serve_channel"},
+    {"shm", "shm", "serve"},
+    {"unix", "unix", "serve"},
+    {"tcp", "tcp", "serve"},
+    {kSleepingShm, "shm", "serve_sleeping"},
+};
+
+}  // namespace
+
+ChannelOptions SleepingAtOnce() {
+  ChannelOptions options;
+  options.spin = absl::ZeroDuration();
+  return options;
+}
+
 absl::StatusOr<Servers::Processes> Servers::StartOn(int cpu) {
   // A process inherits where it may run.
   if (absl::Status pinned = PinTo(cpu); !pinned.ok()) {
     return pinned;
   }
   Processes processes;
-  for (const std::string kind : {"channel", "shm", "unix", "tcp"}) {
-    const bool channel = kind == "channel";
-    auto process = ServerProcess::Start(UnusedAddress(channel ? "shm" : kind),
-                                        channel ? "serve_channel" : "serve");
+  for (const Kind& kind : kKinds) {
+    auto process = ServerProcess::Start(UnusedAddress(kind.transport), kind.flag);
     if (!process.ok()) {
       return process.status();
     }
-    processes[kind] = *std::move(process);
+    processes[kind.name] = *std::move(process);
   }
   return processes;
 }

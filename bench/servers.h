@@ -8,8 +8,16 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "shoal/bench/server_process.h"
+#include "shoal/transport/options.h"
 
 namespace shoal {
+
+// Calls over shared memory whose server sleeps at once when there is nothing to do, see
+// SleepingAtOnce().
+constexpr char kSleepingShm[] = "shm, spin 0";
+
+// Options of a channel that never spins.
+ChannelOptions SleepingAtOnce();
 
 // Where a measurement's two sides run: the same where there is only one.
 struct Cpus {
@@ -24,7 +32,7 @@ class Servers {
   // Pins the calling thread to the client's CPU. The servers end with that thread.
   static absl::StatusOr<Servers> Start(const Cpus& cpus);
 
-  // Of "channel", "shm", "unix" or "tcp".
+  // Of "channel", "shm", "unix", "tcp" or kSleepingShm.
   const ServerProcess& across(const std::string& kind) const { return *across_.at(kind); }
   const ServerProcess& beside_client(const std::string& kind) const {
     return *beside_client_.at(kind);

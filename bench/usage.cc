@@ -53,9 +53,11 @@ Usage Combined(const Usage& one, const Usage& other, Combine combine) {
   return {.allocations = Both(one.allocations, other.allocations, combine),
           .system_calls = Both(one.system_calls, other.system_calls, combine),
           .sleeps = combine(one.sleeps, other.sleeps),
+          .page_faults = combine(one.page_faults, other.page_faults),
           .cpu = combine(one.cpu, other.cpu),
           .parks = Both(one.parks, other.parks, combine),
-          .rings = Both(one.rings, other.rings, combine)};
+          .rings = Both(one.rings, other.rings, combine),
+          .copied_words = Both(one.copied_words, other.copied_words, combine)};
 }
 
 void AddChannels(Usage& usage) {
@@ -65,12 +67,15 @@ void AddChannels(Usage& usage) {
   }
   uint64_t parks = 0;
   uint64_t rings = 0;
+  uint64_t copied_words = 0;
   for (const ObservedChannel& channel : *channels) {
     parks += channel.stats.parks;
     rings += channel.stats.rings;
+    copied_words += channel.stats.words_copied_out + channel.stats.words_copied_in;
   }
   usage.parks = parks;
   usage.rings = rings;
+  usage.copied_words = copied_words;
 }
 
 }  // namespace
@@ -86,6 +91,7 @@ Usage operator+(const Usage& one, const Usage& other) {
 Usage WithoutChannels(Usage usage) {
   usage.parks.reset();
   usage.rings.reset();
+  usage.copied_words.reset();
   return usage;
 }
 
@@ -114,6 +120,7 @@ Usage UsageMeter::ReadCounters() const {
   rusage used;
   if (getrusage(RUSAGE_THREAD, &used) == 0) {
     usage.sleeps = used.ru_nvcsw;
+    usage.page_faults = used.ru_minflt;
     usage.cpu = CpuTime(used);
   }
   return usage;

@@ -13,20 +13,22 @@ namespace shoal {
 struct Usage {
   std::optional<uint64_t> allocations = std::nullopt;  // see allocations.h
   std::optional<uint64_t> system_calls = std::nullopt;
-  uint64_t sleeps = 0;  // voluntary switches of context
+  uint64_t sleeps = 0;       // voluntary switches of context
+  uint64_t page_faults = 0;  // that needed no file
   absl::Duration cpu = absl::ZeroDuration();
 
   // What the process's channels over shared memory that are open now have counted, see
-  // ChannelStats: their sleeps, and their wake-ups of the peer, which are a system call each. No
-  // value without such a channel.
+  // ChannelStats: their sleeps, their wake-ups of the peer, which are a system call each, and the
+  // words of payload that they copied. No value without such a channel.
   std::optional<uint64_t> parks = std::nullopt;
   std::optional<uint64_t> rings = std::nullopt;
+  std::optional<uint64_t> copied_words = std::nullopt;
 
   friend Usage operator-(const Usage& after, const Usage& before);
   friend Usage operator+(const Usage& one, const Usage& other);
 };
 
-// The same, but for parks and rings.
+// The same, but for what channels have counted.
 Usage WithoutChannels(Usage usage);
 
 // Counts for the thread that made it, and is read there.

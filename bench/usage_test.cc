@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "gtest/gtest.h"
 #include "shoal/bench/allocations.h"
@@ -14,9 +15,11 @@ TEST(Usage, OfSeveralThreadsIsTheirSum) {
   const Usage one = {.allocations = 1,
                      .system_calls = 2,
                      .sleeps = 3,
+                     .page_faults = 7,
                      .cpu = absl::Nanoseconds(4),
                      .parks = 5,
-                     .rings = 6};
+                     .rings = 6,
+                     .copied_words = 8};
   const Usage both = one + one;
   EXPECT_EQ(both.allocations, 2u);
   EXPECT_EQ(both.system_calls, 4u);
@@ -24,6 +27,8 @@ TEST(Usage, OfSeveralThreadsIsTheirSum) {
   EXPECT_EQ(both.cpu, absl::Nanoseconds(8));
   EXPECT_EQ(both.parks, 10u);
   EXPECT_EQ(both.rings, 12u);
+  EXPECT_EQ(both.page_faults, 14u);
+  EXPECT_EQ(both.copied_words, 16u);
   EXPECT_EQ((both - one).sleeps, 3u);
 }
 
@@ -50,6 +55,19 @@ TEST(UsageMeter, CountsASleep) {
   EXPECT_GE((meter.Read() - before).sleeps, 1u);
 }
 
+TEST(UsageMeter, CountsThePagesThatAreTouchedFirst) {
+  constexpr size_t kBytes = size_t{64} << 12;
+  UsageMeter meter;
+  const Usage before = meter.Read();
+  char* const memory = static_cast<char*>(
+      mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  ASSERT_NE(memory, MAP_FAILED);
+  memory[0] = 1;
+  const Usage used = meter.Read() - before;
+  munmap(memory, kBytes);
+  EXPECT_GE(used.page_faults, 1u);
+}
+
 TEST(UsageMeter, LeavesOutWhatItUsesItself) {
   UsageMeter meter;
   const Usage before = meter.Read();
@@ -65,6 +83,7 @@ TEST(UsageMeter, HasWhatChannelsCount) {
   ASSERT_TRUE(pair->first->ArmForMessage());
   ASSERT_TRUE(pair->second->Publish(pair->second->Claim()).ok());
   EXPECT_EQ((meter.Read() - before).rings, 1u);
+  EXPECT_EQ((meter.Read() - before).copied_words, 0u);
 }
 
 TEST(UsageMeter, CountsCpuTime) {

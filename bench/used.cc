@@ -25,6 +25,10 @@ void WriteUsage(const Usage& usage, schema::Used::Builder used) {
   if (usage.rings) {
     used.setRings(static_cast<int64_t>(*usage.rings));
   }
+  if (usage.copied_words) {
+    used.setCopiedWords(static_cast<int64_t>(*usage.copied_words));
+  }
+  used.setPageFaults(usage.page_faults);
   used.setSleeps(usage.sleeps);
   used.setCpuNanoseconds(absl::ToInt64Nanoseconds(usage.cpu));
 }
@@ -33,9 +37,15 @@ Usage ReadUsage(schema::Used::Reader used) {
   return {.allocations = Counted(used.getAllocations()),
           .system_calls = Counted(used.getSystemCalls()),
           .sleeps = used.getSleeps(),
+          .page_faults = used.getPageFaults(),
           .cpu = absl::Nanoseconds(used.getCpuNanoseconds()),
           .parks = Counted(used.getParks()),
-          .rings = Counted(used.getRings())};
+          .rings = Counted(used.getRings()),
+          .copied_words = Counted(used.getCopiedWords())};
+}
+
+Usage UsageOfServer(schema::Ping::Client& ping, kj::WaitScope& wait_scope) {
+  return ReadUsage(ping.usageRequest().send().wait(wait_scope).getUsed());
 }
 
 }  // namespace shoal

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -24,6 +25,18 @@ struct Workload {
 
 // What `id` took in `round`, if it was reached.
 std::optional<absl::Duration> TimeOf(const WorkId& id, const Round& round);
+
+// What a block may take at most, as Limit, but as a time. Where that is zero, it was not measured.
+using TimeLimit =
+    std::function<std::optional<absl::Duration>(const Round& round, const Block& block)>;
+
+Target TimeTarget(std::string text, TimeLimit limit);
+
+// `part` of the time that `other` took in the same round.
+Target PartTarget(std::string text, double part, const WorkId& other);
+
+// That an operation has none of `quantity`.
+Target NoneTarget(std::string text, Quantity quantity);
 
 // The same target, but open where the two sides share a CPU: for what is to be reached while both
 // are awake.

@@ -12,7 +12,8 @@ Block BlockOn(absl::Duration floor) {
 }
 
 Target SomeTarget() {
-  return {"3 ns", [](const Round&, const Block&) { return std::optional(3 * kNanosecond); }};
+  return TimeTarget("3 ns",
+                    [](const Round&, const Block&) { return std::optional(3 * kNanosecond); });
 }
 
 TEST(TimeOf, IsTheMedianOfTheBlock) {
@@ -25,7 +26,30 @@ TEST(TimeOf, IsNothingForAWorkThatWasNotReached) { EXPECT_FALSE(TimeOf({"work", 
 TEST(AcrossCpus, KeepsATargetWhereThereAreTwo) {
   const Target target = AcrossCpus(SomeTarget());
   EXPECT_EQ(target.text, "3 ns");
-  EXPECT_EQ(target.limit({}, BlockOn(kNanosecond)), 3 * kNanosecond);
+  EXPECT_EQ(target.limit({}, BlockOn(kNanosecond)), 3);
+}
+
+TEST(AcrossCpus, KeepsWhatATargetBounds) {
+  EXPECT_EQ(AcrossCpus(NoneTarget("no sleep", Quantity::kSleeps)).quantity, Quantity::kSleeps);
+}
+
+TEST(TimeTarget, IsOpenWhereTheTimeItIsMadeOfWasNotMeasured) {
+  const Target target = TimeTarget(
+      "half", [](const Round&, const Block&) { return std::optional(absl::ZeroDuration()); });
+  EXPECT_FALSE(target.limit({}, BlockOn(kNanosecond)));
+}
+
+TEST(PartTarget, IsAPartOfTheTimeOfAnotherWorkInTheSameRound) {
+  const WorkId other = {"other", "unix", 0};
+  const Target target = PartTarget("2 unix", 2, other);
+  EXPECT_EQ(target.limit({{other, BlockOn(kNanosecond)}}, BlockOn(kNanosecond)), 14);
+  EXPECT_FALSE(target.limit({}, BlockOn(kNanosecond)));
+}
+
+TEST(NoneTarget, BoundsItsQuantityByZero) {
+  const Target target = NoneTarget("no page fault", Quantity::kPageFaults);
+  EXPECT_EQ(target.quantity, Quantity::kPageFaults);
+  EXPECT_EQ(target.limit({}, BlockOn(kNanosecond)), 0);
 }
 
 TEST(AcrossCpus, LeavesATargetOpenWhereThereIsOne) {
