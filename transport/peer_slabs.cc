@@ -1,6 +1,7 @@
 #include "shoal/transport/peer_slabs.h"
 
 #include <sanitizer/asan_interface.h>
+#include <unistd.h>
 
 #include <utility>
 
@@ -33,6 +34,10 @@ absl::Status PeerSlabs::Add(uint32_t number, uint64_t bytes, UniqueFd fd, const 
   if (slabs_.size() >= kMaxSlabs) {
     return CorruptPeer(peer, "slabs at a time", slabs_.size() + 1,
                        absl::StrCat("at most ", kMaxSlabs));
+  }
+  if (const uint64_t page = sysconf(_SC_PAGESIZE); bytes == 0 || bytes % page != 0) {
+    return CorruptPeer(peer, "the bytes of a new slab", bytes,
+                       absl::StrCat("a multiple of the page size, ", page));
   }
   if (bytes > max_bytes_ - bytes_) {
     return CorruptPeer(peer, "the bytes of a new slab", bytes,

@@ -67,8 +67,8 @@ class PeerSlabs {
   explicit PeerSlabs(uint64_t max_bytes, Region::Pages pages = Region::Pages::kNormal)
       : max_bytes_(max_bytes), pages_(pages) {}
 
-  // Maps a slab. kDataLoss: the number is not above all before it, there are too many or they are
-  // too large, or the descriptor is not what Region::Map() wants.
+  // Maps a slab. kDataLoss: the number is not above all before it, there are too many, they are too
+  // large or not of whole pages, or the descriptor is not what Region::Map() wants.
   absl::Status Add(uint32_t number, uint64_t bytes, UniqueFd fd, const Peer& peer);
 
   // Unmaps it. kDataLoss: there is no such slab, or this side still has blocks of it.

@@ -93,6 +93,14 @@ TEST(PeerSlabs, RefusesMoreBytesThanItMayMap) {
   EXPECT_THAT(Add(slabs, 1, kBytes), Succeeds());
 }
 
+TEST(PeerSlabs, RefusesASizeThatIsNotOfWholePages) {
+  PeerSlabs slabs(UINT64_MAX);
+  for (const uint64_t bytes : {uint64_t{0}, uint64_t{1}, uint64_t{4097}, UINT64_MAX}) {
+    EXPECT_THAT(slabs.Add(0, bytes, UniqueFd(), kPeer),
+                Fails(kDataLoss, "which must be a multiple of the page size, 4096"));
+  }
+}
+
 TEST(PeerSlabs, RefusesMoreSlabsThanThereMayBe) {
   PeerSlabs slabs(UINT64_MAX);
   for (uint32_t i = 0; i < kMaxSlabs; ++i) {
