@@ -29,7 +29,10 @@ Receiver::Receiver(std::shared_ptr<Link> link, uint64_t max_message_words, Trust
 Receiver::~Receiver() { link_->incoming.Close(); }
 
 absl::StatusOr<IncomingBody*> Receiver::Take() {
-  while (!ended_) {
+  // A peer may write parts of messages for ever, as fast as they are read. After a lap, which is
+  // all that one which is gone can have left, the caller looks at its deadline and whom else it
+  // serves.
+  for (uint32_t slots = 0; slots < ring_.count() && !ended_; ++slots) {
     const std::optional<SlotHeader> header = ring_.Next();
     if (!header) {
       const absl::Status heard = HearNews();

@@ -24,8 +24,9 @@ class Receiver {
   Receiver(std::shared_ptr<Link> link, uint64_t max_message_words, Trust trust = Trust::kPeer);
   ~Receiver();
 
-  // The next message, or nullptr when none is there yet. kDataLoss names the field that is wrong.
-  // The caller opens the body and releases it.
+  // The next message, or nullptr when none is there yet, or only parts of one: then Ready() may
+  // still be true, and the next call goes on. kDataLoss names the field that is wrong. The caller
+  // opens the body and releases it.
   absl::StatusOr<IncomingBody*> Take();
 
   // Takes in what the peer has sent over the connection's socket and was drained: slabs that come

@@ -3,10 +3,13 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <bit>
 #include <cstring>
 #include <optional>
 #include <span>
+#include <stop_token>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -149,6 +152,31 @@ TEST_F(ReceiverTest, ForgetsFragmentsThatAreAbandoned) {
   std::optional<IncomingMessage> message = TakeFrom(receiver_);
   ASSERT_TRUE(message.has_value());
   EXPECT_EQ(message->SizeInWords(), 1u);
+}
+
+TEST_F(ReceiverTest, ComesBackAfterALapFromAPeerThatWritesNoMessageForEver) {
+  constexpr uint32_t kSlots = 1024;
+  const LinkPair links = MakeLinkPair(
+      {.slots = kSlots, .receipts = kSmallShape.receipts, .slab_bytes = kSmallShape.slab_bytes});
+  Receiver receiver(links.right, kMaxWords);
+  Slot* const slots = links.left->own.slots();
+  const std::atomic<uint64_t>& consumed = links.right->own.control().consumed.value;
+  std::jthread peer([&](const std::stop_token& stop) {
+    SlotWriter writer(slots, kSlots);
+    while (!stop.stop_requested()) {
+      if (writer.published() - consumed < kSlots) {
+        writer.Publish(SlotKind::kAbandon, {});
+      }
+    }
+  });
+  for (int i = 0; i < 100; ++i) {
+    const uint64_t lap = consumed + kSlots;
+    while (static_cast<uint32_t>(slots[(lap - 1) % kSlots].header) != static_cast<uint32_t>(lap)) {
+      std::this_thread::yield();
+    }
+    ASSERT_FALSE(TakeFrom(receiver).has_value());
+    ASSERT_EQ(consumed, lap);
+  }
 }
 
 TEST_F(ReceiverTest, SendsBackTheReceiptsOfAMessageThatIsWrong) {
