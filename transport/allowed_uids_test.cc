@@ -1,17 +1,23 @@
 // Peers of other users. Only root can be one, and not in a sandbox with a user namespace, so this
 // test runs outside of those.
 
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <random>
 #include <string>
 #include <thread>
 
 #include "gtest/gtest.h"
+#include "shoal/transport/address.h"
 #include "shoal/transport/channel.h"
+#include "shoal/transport/socket.h"
 #include "shoal/transport/test_channels.h"
 #include "shoal/transport/test_socket.h"
+#include "shoal/transport/test_status.h"
 
 namespace shoal {
 namespace {
@@ -78,6 +84,43 @@ TEST(AllowedUids, LetInThoseWhoAreListedAndTrustThemLess) {
   EXPECT_GT((*channel)->stats().words_copied_in, 1000) << "it was read from a copy";
   channel->reset();
   let_in.join();
+}
+
+// Listens at a name as another user, in a child, until that is killed.
+pid_t SquatAs(uid_t uid, const SocketName& name) {
+  int ready[2];
+  EXPECT_EQ(pipe2(ready, O_CLOEXEC), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    const auto squatter = setresuid(uid, uid, uid) == 0
+                              ? ListenOn(name)
+                              : absl::InternalError("only root can be somebody else");
+    const char state = squatter.ok() ? '1' : '0';
+    [[maybe_unused]] const ssize_t told = write(ready[1], &state, 1);
+    while (true) {
+      pause();
+    }
+  }
+  char state = '0';
+  EXPECT_EQ(read(ready[0], &state, 1), 1);
+  EXPECT_EQ(state, '1');
+  close(ready[0]);
+  close(ready[1]);
+  return child;
+}
+
+TEST(AllowedUids, KeepAClientFromASquatterOnItsServersName) {
+  if (geteuid() != 0) {
+    EXPECT_NE(setresuid(12345, 12345, 12345), 0) << "only root can be somebody else";
+    return;
+  }
+  const Address address =
+      Address::Parse("shm:squatted-" + std::to_string(std::random_device()())).value();
+  const pid_t squatter = SquatAs(12345, address.socket_name());
+  EXPECT_THAT(Connect(address.text()),
+              Fails(absl::StatusCode::kPermissionDenied, "has user id 12345; allowed is 0"));
+  kill(squatter, SIGKILL);
+  waitpid(squatter, nullptr, 0);
 }
 
 }  // namespace

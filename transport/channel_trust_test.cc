@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <memory>
 #include <random>
+#include <stop_token>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -51,6 +52,53 @@ TEST(Trust, InNobodyReadsACopyThatThePeerCannotChange) {
 }
 
 TEST(Trust, IsInThePeerOfTheSameUserByDefault) { EXPECT_EQ(SeenAfterAChange({}), 9); }
+
+// Stores 7 and 9 in turn in all of the data, until told to stop. That it is read meanwhile is the
+// point, and no news for ThreadSanitizer.
+__attribute__((no_sanitize("thread"))) void GoOnRewriting(volatile uint8_t* data, size_t bytes,
+                                                          const std::stop_token& stop) {
+  for (uint8_t value = 7; !stop.stop_requested(); value = 16 - value) {
+    for (size_t i = 0; i < bytes; ++i) {
+      data[i] = value;
+    }
+  }
+}
+
+// Receives a message that the peer goes on rewriting, and calls `read` with what is in it.
+template <typename Read>
+void ReadWhileItIsRewritten(Trust trust, Read read) {
+  constexpr size_t kBytes = 50000;
+  Pair pair(Trusting(trust));
+  OutgoingMessage message = Numbered(*pair.left, 7, kBytes);
+  OutgoingMessage kept = message.Share();
+  auto data = kept.GetRoot<test::Blob>().getData();
+  ASSERT_TRUE(pair.left->Publish(std::move(message)).ok());
+  std::jthread peer(
+      [&](const std::stop_token& stop) { GoOnRewriting(data.begin(), kBytes, stop); });
+  IncomingMessage received = *pair.right->Receive();
+  read(received.Root<test::Blob>().getData());
+}
+
+TEST(Trust, InNobodyReadsTheSameAgainAndAgainWhateverThePeerRewritesMeanwhile) {
+  for (int i = 0; i < 50; ++i) {
+    ReadWhileItIsRewritten(Trust::kNone, [](capnp::Data::Reader data) {
+      const std::vector<uint8_t> first(data.begin(), data.end());
+      for (int again = 0; again < 20; ++again) {
+        EXPECT_TRUE(std::equal(data.begin(), data.end(), first.begin()));
+      }
+    });
+  }
+}
+
+// It ends because the attack succeeds.
+TEST(Trust, InThePeerReadsAnotherThingOnceThePeerHasRewrittenIt) {
+  ReadWhileItIsRewritten(Trust::kPeer, [](capnp::Data::Reader data) {
+    const std::vector<uint8_t> first(data.begin(), data.end());
+    while (std::equal(data.begin(), data.end(), first.begin())) {
+      std::this_thread::yield();
+    }
+  });
+}
 
 TEST(Trust, InNobodyGivesBlocksBackWhileTheMessageIsHeld) {
   ChannelOptions options = Smallest();
