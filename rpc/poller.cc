@@ -76,6 +76,7 @@ void Poller::add(Source& source) {
     budget = kj::heap<SpinBudget>(source.channel->options().spin);
   }
   sources.add(&source);
+  enliven();
 }
 
 void Poller::remove(Source& source) {
@@ -138,8 +139,7 @@ void Poller::look() {
   if (!anyWaiting()) {
     return;
   }
-  spin();
-  if (anyReady()) {
+  if (spin()) {
     serveReady();
   } else if (SpinBudget::Clock::now() < spinUntil) {
     lookAfterYield();
@@ -148,9 +148,9 @@ void Poller::look() {
   }
 }
 
-void Poller::spin() {
+bool Poller::spin() {
   if (anyReady()) {
-    return;
+    return true;
   }
   if (waitingSince == nullptr) {
     beginWait();
@@ -163,6 +163,7 @@ void Poller::spin() {
       budget->SpinWon(now + *won - *since);
     }
   }
+  return won.has_value();
 }
 
 void Poller::beginWait() {
@@ -173,9 +174,12 @@ void Poller::beginWait() {
 }
 
 void Poller::serveReady() {
-  for (Source* source: sources) {
-    if (source->isWaiting() && source->isReady()) {
+  const size_t count = kj::min(lively, sources.size());
+  for (size_t i = 0; i < count; ++i) {
+    Source* source = sources[i];
+    if (isReady(*source)) {
       recent = source;
+      source->served = true;
       source->serve();
     }
   }
@@ -189,6 +193,7 @@ void Poller::park() {
   for (Source* source: sources) {
     if (source->isWaiting() && !source->arm()) {
       unpark();
+      enliven();
       serveReady();
       return;
     }
@@ -226,9 +231,44 @@ bool Poller::anyWaiting() {
                      [](Source* source) { return source->isWaiting(); });
 }
 
+bool Poller::isReady(Source& source) {
+  return source.isWaiting() && source.isReady();
+}
+
 bool Poller::anyReady() {
-  return std::any_of(sources.begin(), sources.end(),
-                     [](Source* source) { return source->isWaiting() && source->isReady(); });
+  const size_t count = kj::min(lively, sources.size());
+  bool ready = std::any_of(sources.begin(), sources.begin() + count,
+                           [](Source* source) { return isReady(*source); });
+  if (++looks >= sources.size()) {
+    beginRound();
+  }
+  for (size_t i = 0; i < IN_TURN && turn < sources.size(); ++i) {
+    ready |= isNextReady();
+  }
+  return ready;
+}
+
+bool Poller::isNextReady() {
+  Source*& next = sources[turn++];
+  if (!isReady(*next)) {
+    return false;
+  }
+  std::swap(next, sources[lively++]);
+  return true;
+}
+
+void Poller::enliven() {
+  lively = sources.size();
+  turn = lively;
+}
+
+void Poller::beginRound() {
+  const auto idle =
+      std::partition(sources.begin(), sources.end(), [](Source* source) { return source->served; });
+  std::for_each(sources.begin(), idle, [](Source* source) { source->served = false; });
+  lively = kj::max(FEW, static_cast<size_t>(idle - sources.begin()));
+  turn = lively;
+  looks = 0;
 }
 
 void Poller::taskFailed(kj::Exception&& exception) {

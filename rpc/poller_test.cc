@@ -195,6 +195,52 @@ TEST_F(PollerTest, AlternatesBetweenTwoRingsThatAreNeverEmpty) {
   EXPECT_EQ(first.reader.messages, second.reader.messages);
 }
 
+TEST_F(PollerTest, LooksAtIdleSourcesNowAndThenWhileARingIsNeverEmpty) {
+  ReadEnd busy(poller);
+  kj::Vector<kj::Own<Spy>> spies;
+  for (int i = 0; i < 20; ++i) {
+    spies.add(kj::heap<Spy>(poller, newChannelEnds(smallestOptions()).left, timer()));
+  }
+  busy.keepBusy();
+  while (busy.reader.messages < 2000) {
+    timer().afterDelay(0 * kj::SECONDS).wait(io.waitScope);
+  }
+  const uint messages = busy.reader.messages;
+  int lookedAtEachTime = 0;
+  for (auto& spy: spies) {
+    EXPECT_GT(spy->looks, messages / 32);
+    lookedAtEachTime += spy->looks > messages / 4 ? 1 : 0;
+  }
+  EXPECT_LE(lookedAtEachTime, 3);
+}
+
+TEST_F(PollerTest, ServesAllThatWereIdleWhileARingIsNeverEmpty) {
+  ReadEnd busy(poller);
+  kj::Vector<kj::Own<ReadEnd>> others;
+  for (int i = 0; i < 20; ++i) {
+    others.add(kj::heap<ReadEnd>(poller));
+  }
+  busy.keepBusy();
+  while (busy.reader.messages < 200) {
+    timer().afterDelay(0 * kj::SECONDS).wait(io.waitScope);
+  }
+  const uint before = busy.reader.messages;
+  uint unserved = others.size();
+  uint last = 0;
+  for (auto& other: others) {
+    other->reader.taken = [&]() {
+      --unserved;
+      last = busy.reader.messages;
+    };
+    publish(*other->peer, 1);
+  }
+  while (unserved > 0 && busy.reader.messages < TOO_MANY) {
+    timer().afterDelay(0 * kj::SECONDS).wait(io.waitScope);
+  }
+  EXPECT_EQ(unserved, 0);
+  EXPECT_LE(last - before, 32);
+}
+
 TEST_F(PollerTest, SeesAMessageOfAConnectionThatJoinsWhileItIsParked) {
   ReadEnd first(poller);
   runUntilIdle();
