@@ -415,6 +415,22 @@ TEST_F(HandshakeTest, TellsTheClientWhatTheServerTakesItsGreetingFor) {
   EXPECT_THAT(client->Finish(), Fails(kDataLoss, "refused the connection: nonsense"));
 }
 
+TEST_F(HandshakeTest, EscapesWhatARefusalCouldDoToATerminal) {
+  absl::StatusOr<ClientHandshake> client = BeginClient();
+  using std::string_view_literals::operator""sv;
+  ASSERT_THAT(SendRefusal(server_socket_, Reason::PROTOCOL, "a\nb\x1b[2Jc\0\"d\"\xc2\x9b"sv),
+              Succeeds());
+  EXPECT_THAT(client->Finish(), Fails(kDataLoss, "connection: a\\nb\\x1b[2Jc\\x00\"d\"\\xc2\\x9b"));
+}
+
+TEST_F(HandshakeTest, TakesOnlySoMuchOfARefusal) {
+  absl::StatusOr<ClientHandshake> client = BeginClient();
+  ASSERT_THAT(SendRefusal(server_socket_, Reason::PROTOCOL, std::string(3000, 'x')), Succeeds());
+  const absl::Status refused = client->Finish().status();
+  EXPECT_THAT(refused, Fails(kDataLoss, "refused the connection: xxx"));
+  EXPECT_LT(refused.message().size(), 2000);
+}
+
 TEST_F(HandshakeTest, NoticesThatTheServerWentAwayInsteadOfAnswering) {
   absl::StatusOr<ClientHandshake> client = BeginClient();
   ASSERT_THAT(client, Succeeds());

@@ -94,10 +94,6 @@ absl::Status MapError(size_t bytes, int error) {
         what, "no address space left; RLIMIT_AS is ", SoftLimit(RLIMIT_AS),
         ": raise it (ulimit -v), or vm.max_map_count if this process has that many mappings"));
   }
-  if (error == EACCES) {
-    return absl::DataLossError(
-        absl::StrCat(what, "the peer's descriptor is open for writing only, expected reading"));
-  }
   return absl::InternalError(absl::StrCat(what, strerror(error)));
 }
 
@@ -130,6 +126,18 @@ absl::Status WrongProperty(const char* property, uint64_t value, const char* rel
                                           ", expected ", relation, expected));
 }
 
+// Gives back what is allocated behind the file's end, which st_blocks counts as well and which
+// could stand in for holes before it. Truncating to the size that a file has does just that, and
+// the seals let nothing come after. `bytes` is that size: a larger one may be answered by SIGXFSZ.
+// False with errno set.
+bool DropWhatIsBehindTheEnd(int fd, uint64_t bytes) {
+  int truncated;
+  do {
+    truncated = ftruncate(fd, static_cast<off_t>(bytes));
+  } while (truncated != 0 && errno == EINTR);
+  return truncated == 0;
+}
+
 // The seals come first: only they make the other properties stay as they are, and asking for them
 // cannot hang, as fstat() of a file that a FUSE daemon serves can.
 absl::Status VerifyPeersFile(int fd, size_t expected_bytes, Region::Pages pages) {
@@ -142,6 +150,10 @@ absl::Status VerifyPeersFile(int fd, size_t expected_bytes, Region::Pages pages)
     return absl::DataLossError(absl::StrCat("the peer's region: seals are 0x", absl::Hex(seals),
                                             ", expected at least 0x", absl::Hex(kSeals),
                                             " (F_SEAL_SHRINK|GROW|FUTURE_WRITE|SEAL)"));
+  }
+  if (const int flags = fcntl(fd, F_GETFL); (flags & O_ACCMODE) != O_RDWR) {
+    return absl::DataLossError(absl::StrCat("the peer's region: its descriptor is open with flags ",
+                                            flags, ", expected O_RDWR, ", O_RDWR));
   }
   struct statfs file_system {};
   if (fstatfs(fd, &file_system) != 0) {
@@ -164,6 +176,10 @@ absl::Status VerifyPeersFile(int fd, size_t expected_bytes, Region::Pages pages)
   const uint64_t bytes = static_cast<uint64_t>(file.st_size);
   if (bytes != expected_bytes) {
     return WrongProperty("size in bytes", bytes, "", expected_bytes);
+  }
+  if (!DropWhatIsBehindTheEnd(fd, bytes) || fstat(fd, &file) != 0) {
+    return absl::InternalError(
+        absl::StrCat("truncating the peer's region to its own size: ", strerror(errno)));
   }
   const uint64_t allocated = static_cast<uint64_t>(file.st_blocks) * kStatBlock;
   if (allocated < bytes) {

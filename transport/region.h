@@ -40,8 +40,10 @@ class Region {
   static absl::StatusOr<Region> Create(size_t bytes, Pages pages = Pages::kNormal);
 
   // The peer's region that came as `fd`, mapped read-only. Before it is mapped, it is verified to
-  // be a memfd of normal pages (or huge ones, if `pages` says so) with all four seals, of
-  // `expected_bytes`, and wholly allocated. `fd` is closed in any case.
+  // be a memfd of normal pages (or huge ones, if `pages` says so) with all four seals, open for
+  // reading and writing, of `expected_bytes`, and wholly allocated within them: what else it has
+  // behind its end is given back. So the peer pays for all memory that is read here, and no read is
+  // a SIGBUS for want of it. Costs about 1 us. `fd` is closed in any case.
   //
   // kInvalidArgument: `expected_bytes` as in Create(), or `fd` is empty. kDataLoss: the peer sent
   // something else; the text has the property, its value and the one expected. kResourceExhausted:

@@ -255,12 +255,31 @@ TEST(RegionMap, RefusesAFileWithAHole) {
                      "memory allocated in bytes is " + std::to_string(Page()));
 }
 
-TEST(RegionMap, RefusesADescriptorForWritingOnly) {
+TEST(RegionMap, RefusesAFileWhoseMemoryLiesBehindItsEnd) {
+  UniqueFd forged(memfd_create("forged", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  const auto bytes = static_cast<off_t>(2 * Page());
+  ASSERT_EQ(ftruncate(forged.get(), bytes), 0);
+  ASSERT_EQ(fallocate(forged.get(), FALLOC_FL_KEEP_SIZE, bytes, bytes), 0);
+  ASSERT_EQ(fcntl(forged.get(), F_ADD_SEALS, kFourSeals), 0);
+  ExpectRefusedByMap(std::move(forged), 2 * Page(), "memory allocated in bytes is 0");
+}
+
+TEST(Region, CannotGetMemoryBehindItsEnd) {
   const Region region = CreateRegion(Page());
-  UniqueFd reopened(
-      open(("/proc/self/fd/" + std::to_string(region.fd())).c_str(), O_WRONLY | O_CLOEXEC));
-  ASSERT_TRUE(reopened);
-  ExpectRefusedByMap(std::move(reopened), Page(), "writing only");
+  EXPECT_EQ(fallocate(region.fd(), FALLOC_FL_KEEP_SIZE, static_cast<off_t>(Page()),
+                      static_cast<off_t>(Page())),
+            -1);
+  EXPECT_EQ(errno, EPERM);
+}
+
+TEST(RegionMap, RefusesADescriptorThatIsNotForReadingAndWriting) {
+  const Region region = CreateRegion(Page());
+  const std::string path = "/proc/self/fd/" + std::to_string(region.fd());
+  for (const int flags : {O_RDONLY, O_WRONLY, O_PATH}) {
+    UniqueFd reopened(open(path.c_str(), flags | O_CLOEXEC));
+    ASSERT_TRUE(reopened);
+    ExpectRefusedByMap(std::move(reopened), Page(), flags == O_PATH ? "seals" : "open with flags");
+  }
 }
 
 TEST(RegionMap, RefusesWhatIsNoMemfd) {
