@@ -13,6 +13,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
 #include "capnp/message.h"
 #include "capnp/serialize.h"
@@ -29,7 +30,8 @@ namespace {
 using Reason = schema::Refusal::Reason;
 
 constexpr size_t kMaxGreetingBytes = 4096;
-constexpr size_t kRegions = 2;  // control, slab
+constexpr size_t kRegions = 2;             // control, slab
+constexpr size_t kMaxRefusalBytes = 1024;  // ours need half of it, addresses included
 
 uint64_t NewEpoch() {
   std::random_device random;
@@ -111,9 +113,16 @@ void Refuse(int fd, const absl::Status& error) {
   SendGreeting(fd, message, {}).IgnoreError();
 }
 
+// A peer's text for an error of ours, which may be printed on a terminal.
+std::string Printable(capnp::Text::Reader text) {
+  const absl::string_view shown(text.begin(), std::min(text.size(), kMaxRefusalBytes));
+  // Quotes do nothing to anybody, and our own texts have some.
+  return absl::StrReplaceAll(absl::CHexEscape(shown), {{"\\\"", "\""}, {"\\'", "'"}});
+}
+
 absl::Status Refused(const Peer& peer, schema::Refusal::Reader refusal) {
   const std::string text =
-      absl::StrCat(peer.Describe(), " refused the connection: ", refusal.getText().cStr());
+      absl::StrCat(peer.Describe(), " refused the connection: ", Printable(refusal.getText()));
   switch (refusal.getReason()) {
     case Reason::VERSION:
       return absl::FailedPreconditionError(text);
