@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <random>
@@ -15,6 +16,7 @@
 #include "gtest/gtest.h"
 #include "shoal/transport/channel.h"
 #include "shoal/transport/link_pair.h"
+#include "shoal/transport/news.h"
 #include "shoal/transport/shm_channel.h"
 #include "shoal/transport/shm_listener.h"
 #include "shoal/transport/socket.h"
@@ -25,6 +27,7 @@
 namespace shoal {
 namespace {
 
+constexpr absl::StatusCode kDataLoss = absl::StatusCode::kDataLoss;
 constexpr absl::StatusCode kDeadlineExceeded = absl::StatusCode::kDeadlineExceeded;
 constexpr absl::StatusCode kUnavailable = absl::StatusCode::kUnavailable;
 constexpr uint64_t kMaxSlabsBytes = 1 << 20;
@@ -71,6 +74,34 @@ TEST(HostilePeer, ThatNeverReadsItsSocketIsSentWhatNeedsNoSocket) {
   }
   ExpectNumbered(*message, 7, kBytes);
   EXPECT_EQ(victim.links.right->theirs.slabs().count(), 1u);
+}
+
+// How a victim's trying to publish into a full ring ended, and the most descriptors it had open.
+struct Ended {
+  absl::Status status;
+  size_t most_descriptors = 0;
+};
+
+Ended WaitForRoomAmongDescriptors(Link& peer, ShmChannel& channel) {
+  Ended ended;
+  for (int i = 0; i < 4000 && (ended.status.ok() || absl::IsDeadlineExceeded(ended.status)); ++i) {
+    SendSlabAdded(peer.doorbell, 1, 4096, STDIN_FILENO).IgnoreError();
+    ended.status = channel.Publish(Numbered(channel, 1), absl::ZeroDuration());
+    ended.most_descriptors = std::max(ended.most_descriptors, OpenDescriptors());
+  }
+  return ended;
+}
+
+TEST(HostilePeer, ThatSendsDescriptorsToOneWhoOnlyWaitsForRoomIsLeftBeforeTheyAreManyHundreds) {
+  LinkPair links = MakeLinkPair(kSmallShape);
+  ShmChannel channel(links.left, SmallestThat(WhenFull::kBlock));
+  const size_t before = OpenDescriptors();
+  const Ended ended = WaitForRoomAmongDescriptors(*links.right, channel);
+  EXPECT_THAT(ended.status, Fails(kDataLoss, "descriptors ahead of what they are for"));
+  EXPECT_LE(ended.most_descriptors, before + kMaxSlabs + kMaxFds * kMaxFdPacketsOnTheWay);
+  EXPECT_EQ(OpenDescriptors(), before);
+  EXPECT_TRUE(channel.hung_up());
+  EXPECT_THAT(channel.TryReceive(), Fails(kDataLoss, "descriptors ahead of what they are for"));
 }
 
 // Leaves a process behind that has the socket of a connection, and no use for it, until this

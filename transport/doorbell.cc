@@ -72,7 +72,8 @@ bool Doorbell::DrainNow() {
 
 std::vector<Doorbell::Packet> Doorbell::TakeNews() {
   const std::lock_guard lock(mutex_);
-  has_news_.store(false, std::memory_order_relaxed);
+  has_news_.store(flooded(), std::memory_order_relaxed);
+  fds_waiting_ = 0;
   return std::exchange(news_, {});
 }
 
@@ -84,7 +85,7 @@ bool Doorbell::SocketReadable() {
 bool Doorbell::DrainSocket() {
   bool drained = false;
   for (int i = 0; i < kBatchesPerDrain; ++i) {
-    IncomingPackets packets(max_fds_);
+    IncomingPackets packets(limits_.packet);
     const int got =
         recvmmsg(socket_.get(), packets.headers, kBatch, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, nullptr);
     // A peer that left without reading our rings resets the connection, once, ahead of its own
@@ -118,9 +119,16 @@ bool Doorbell::DrainSocket() {
 void Doorbell::KeepNews(IncomingPackets& packets, int index) {
   mmsghdr& packet = packets.headers[index];
   PacketControl control = TakeControl(packet.msg_hdr);  // owned, so that each way out closes them
-  if (packet.msg_len == 1 || news_.size() >= kMaxNewsWaiting) {
+  if (packet.msg_len == 1 || news_.size() >= kMaxNewsWaiting || flooded()) {
     return;
   }
+  has_news_.store(true, std::memory_order_relaxed);
+  if (fds_waiting_ + control.fds.size() > limits_.waiting) {
+    flooded_.store(true, std::memory_order_relaxed);
+    news_.clear();
+    return;
+  }
+  fds_waiting_ += control.fds.size();
   const std::byte* bytes = packets.bytes[index];
   Packet& news = news_.emplace_back();
   news.bytes.assign(bytes, bytes + packet.msg_len);
@@ -128,7 +136,6 @@ void Doorbell::KeepNews(IncomingPackets& packets, int index) {
   for (UniqueFd& fd : control.fds) {
     news.fds.push_back(std::move(fd));
   }
-  has_news_.store(true, std::memory_order_relaxed);
 }
 
 void Doorbell::Sleep(uint64_t seen, const Deadline& deadline) {

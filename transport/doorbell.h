@@ -16,6 +16,12 @@
 
 namespace shoal {
 
+// How many of a peer's descriptors a doorbell brings into this process.
+struct IncomingFdLimits {
+  size_t packet = 1;      // with one packet, up to kMaxPacketFds
+  size_t waiting = 1024;  // with all news that is not taken yet
+};
+
 // A ring is one packet of one byte; a longer packet, which may have descriptors, is news. The
 // socket's hang-up is the peer's death, reported by the kernel at once, so there are no heartbeats.
 // Nobody else holds an end, so nobody else can drain or block it. Any thread may call any member.
@@ -31,10 +37,9 @@ class Doorbell {
     bool fds_lost = false;  // this process could not have one of them, or there were too many
   };
 
-  // `socket` is a connected, non-blocking SOCK_SEQPACKET Unix socket. A packet of the peer's brings
-  // at most `max_fds` descriptors, up to kMaxPacketFds, into this process.
-  explicit Doorbell(UniqueFd socket, size_t max_fds = 1)
-      : socket_(std::move(socket)), max_fds_(max_fds) {}
+  // `socket` is a connected, non-blocking SOCK_SEQPACKET Unix socket.
+  explicit Doorbell(UniqueFd socket, const IncomingFdLimits& limits = {})
+      : socket_(std::move(socket)), limits_(limits) {}
 
   // Wakes the peer. Never blocks and never fails: when the socket is full of rings that the peer
   // has not read, it is going to wake anyway.
@@ -57,7 +62,11 @@ class Doorbell {
   // The news drained since the last call, in the order of sending.
   std::vector<Packet> TakeNews();
 
-  // Whether there is some. A hint: relaxed.
+  // Whether the peer has sent more descriptors than may wait. All its news was thrown away then,
+  // and is since, so the connection is of no more use. relaxed: who sees it late looks again.
+  bool flooded() const { return flooded_.load(std::memory_order_relaxed); }
+
+  // Whether there is some, or none will be kept any more. A hint: relaxed.
   bool has_news() const { return has_news_.load(std::memory_order_relaxed); }
 
   // Sleeps until a ring has come since `rings()` returned `seen`, the peer hung up, or `deadline`.
@@ -90,7 +99,7 @@ class Doorbell {
   void Poll(const Deadline& deadline);
 
   const UniqueFd socket_;
-  const size_t max_fds_;
+  const IncomingFdLimits limits_;
   std::atomic<uint64_t> rings_ = 0;
   std::atomic<bool> hung_up_ = false;
 
@@ -99,6 +108,8 @@ class Doorbell {
   std::condition_variable drained_;
   bool polling_ = false;
   std::vector<Packet> news_;
+  size_t fds_waiting_ = 0;  // those of news_
+  std::atomic<bool> flooded_ = false;
   std::atomic<bool> has_news_ = false;
 };
 

@@ -3,10 +3,22 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "shoal/transport/incoming_body.h"
+#include "shoal/transport/news.h"
 #include "shoal/transport/outgoing_body.h"
+#include "shoal/transport/peer_slabs.h"
 
 namespace shoal {
+namespace {
+
+// What an honest peer has on the way at most: one for each of its slabs, and those of the messages
+// that are not received yet.
+size_t MostFdsOnTheWay(const FdLimits& limits) {
+  return kMaxSlabs + kMaxFdPacketsOnTheWay * limits.received;
+}
+
+}  // namespace
 
 Link::Link(Outbox own_outbox, PeerOutbox their_outbox, Peer the_peer, UniqueFd socket,
            const SlabLimits& limits, const FdLimits& the_fd_limits)
@@ -14,8 +26,8 @@ Link::Link(Outbox own_outbox, PeerOutbox their_outbox, Peer the_peer, UniqueFd s
       theirs(std::move(their_outbox)),
       peer(std::move(the_peer)),
       fd_limits(the_fd_limits),
-      // A slab comes with one as well.
-      doorbell(std::move(socket), std::max<size_t>(fd_limits.received, 1)),
+      doorbell(std::move(socket), {.packet = std::max<size_t>(fd_limits.received, 1),  // a slab's
+                                   .waiting = MostFdsOnTheWay(fd_limits)}),
       receipts(own.receipts(), own.shape().receipts),
       parked_peer(&theirs.control().parked.value),
       starved_peer(&theirs.control().starved.value),
@@ -27,6 +39,15 @@ Link::Link(Outbox own_outbox, PeerOutbox their_outbox, Peer the_peer, UniqueFd s
 }
 
 Link::~Link() = default;
+
+absl::Status Link::CheckNotFlooded() const {
+  if (!doorbell.flooded()) {
+    return absl::OkStatus();
+  }
+  const size_t most = MostFdsOnTheWay(fd_limits);
+  return CorruptPeer(peer, "descriptors ahead of what they are for", most + 1,
+                     absl::StrCat("at most ", most));
+}
 
 std::optional<HeldBlock> WritingLock::Claim(uint32_t words) {
   if (std::optional<HeldBlock> block = link_.slabs.Claim(words)) {

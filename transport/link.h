@@ -39,6 +39,10 @@ struct Link {
   // True in a forked child, where nothing here may be used.
   bool forked() const { return own.forked(); }
 
+  // kDataLoss once the peer has sent more descriptors than an honest one has on the way, as it can
+  // to a process that does not receive.
+  absl::Status CheckNotFlooded() const;
+
   Outbox own;
   PeerOutbox theirs;  // its slabs are the reading thread's
   const Peer peer;

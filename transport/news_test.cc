@@ -18,6 +18,7 @@
 #include "shoal/schema/news.capnp.h"
 #include "shoal/transport/region.h"
 #include "shoal/transport/socket.h"
+#include "shoal/transport/test_process.h"
 #include "shoal/transport/test_status.h"
 
 namespace shoal {
@@ -134,6 +135,40 @@ TEST(News, IsKeptOnlySoMuchOfIt) {
     ends.right.Drain();
   }
   EXPECT_EQ(ends.right.TakeNews().size(), Doorbell::kMaxNewsWaiting);
+}
+
+TEST(News, IsThrownAwayOnceItsDescriptorsAreTooMany) {
+  constexpr size_t kMaxWaiting = 10;
+  auto [left, right] = SocketPair().value();
+  Doorbell sender(std::move(left));
+  Doorbell receiver(std::move(right), {.packet = 2, .waiting = kMaxWaiting});
+  const std::array<int, 2> fds = {STDIN_FILENO, STDIN_FILENO};
+  const size_t before = OpenDescriptors();
+  for (size_t i = 0; i < kMaxWaiting / 2; ++i) {
+    ASSERT_THAT(SendMessageFds(sender, fds), Succeeds());
+  }
+  receiver.Drain();
+  EXPECT_FALSE(receiver.flooded());
+  EXPECT_EQ(OpenDescriptors(), before + kMaxWaiting);
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_THAT(SendMessageFds(sender, fds), Succeeds());
+  }
+  receiver.Drain();
+  EXPECT_TRUE(receiver.flooded());
+  EXPECT_EQ(receiver.TakeNews().size(), 0u);
+  EXPECT_EQ(OpenDescriptors(), before);
+}
+
+TEST(News, LeavesRoomForTheDescriptorsOfWhatWasTaken) {
+  auto [left, right] = SocketPair().value();
+  Doorbell sender(std::move(left));
+  Doorbell receiver(std::move(right), {.packet = 1, .waiting = 2});
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_THAT(SendSlabAdded(sender, 1, 4096, STDIN_FILENO), Succeeds());
+    ASSERT_THAT(SendSlabAdded(sender, 2, 4096, STDIN_FILENO), Succeeds());
+    EXPECT_EQ(Hear(receiver).size(), 2u);
+  }
+  EXPECT_FALSE(receiver.flooded());
 }
 
 TEST(News, IsHadAtOnceAlsoWhileAnotherThreadSleeps) {

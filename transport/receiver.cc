@@ -259,6 +259,9 @@ absl::Status Receiver::HearNews() {
   if (!link_->doorbell.has_news()) {
     return absl::OkStatus();
   }
+  if (absl::Status bounded = link_->CheckNotFlooded(); !bounded.ok()) {
+    return bounded;
+  }
   for (Doorbell::Packet& packet : link_->doorbell.TakeNews()) {
     absl::StatusOr<News> news = ParseNews(std::move(packet), link_->peer);
     if (!news.ok()) {

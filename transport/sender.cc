@@ -249,6 +249,11 @@ absl::StatusOr<bool> Sender::HasConsumed(uint64_t slots) {
     return CorruptPeer(link_->peer, "consumed", consumed,
                        absl::StrCat("from ", consumed_, " to ", ring_.published()));
   }
+  // The news is the receiving thread's, but who only waits for room has none, and drains the
+  // socket.
+  if (absl::Status bounded = link_->CheckNotFlooded(); !bounded.ok()) {
+    return bounded;
+  }
   consumed_ = consumed;
   wanted_consumed_ = slots;
   if (slots <= consumed_) {
@@ -262,7 +267,7 @@ bool Sender::RoomCame() {
   // seq_cst as in HasConsumed, which says what is wrong with a value that cannot be.
   const uint64_t consumed = link_->theirs.control().consumed.value.load(std::memory_order_seq_cst);
   const bool checks = consumed >= consumed_ && consumed <= ring_.published();
-  return !checks || wanted_consumed_ <= consumed;
+  return !checks || wanted_consumed_ <= consumed || link_->doorbell.flooded();
 }
 
 void Sender::Published(Segments segments) {
