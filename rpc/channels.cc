@@ -17,8 +17,6 @@ namespace {
 
 constexpr auto OBSERVE_READ = kj::UnixEventPort::FdObserver::Flags::OBSERVE_READ;
 
-constexpr auto DELAY_WHEN_EXHAUSTED = 50 * kj::MILLISECONDS;
-
 template <typename T>
 T unwrap(absl::StatusOr<T> result) {
   if (!result.ok()) {

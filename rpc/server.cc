@@ -93,10 +93,18 @@ struct RpcServer::Impl final: private kj::TaskSet::ErrorHandler {
   }
 
   kj::Promise<void> acceptFrom(kj::ConnectionReceiver& receiver) {
-    return receiver.accept().then([this, &receiver](kj::Own<kj::AsyncIoStream> stream) {
-      serve(kj::mv(stream));
-      return acceptFrom(receiver);
-    });
+    return kj::evalNow([&receiver]() { return receiver.accept(); })  // which may throw at once
+        .then([this](kj::Own<kj::AsyncIoStream> stream) { serve(kj::mv(stream)); })
+        .catch_([this](kj::Exception&& exception) { return awaitDescriptors(kj::mv(exception)); })
+        .then([this, &receiver]() { return acceptFrom(receiver); });
+  }
+
+  kj::Promise<void> awaitDescriptors(kj::Exception&& exception) {
+    if (exception.getType() != kj::Exception::Type::OVERLOADED) {
+      return kj::mv(exception);
+    }
+    KJ_LOG(WARNING, "no client can be accepted for now", exception.getDescription());
+    return context->getPort().getTimer().afterDelay(DELAY_WHEN_EXHAUSTED);
   }
 
   void listenToChannels(kj::StringPtr name, const ChannelOptions& options) {
