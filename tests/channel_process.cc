@@ -1,7 +1,8 @@
 // The other side of a channel: channel_process ADDRESS COMMAND
 //
-// Prints "listening", takes one client, and then
+// Prints "listening", takes one client, except for serve, and then
 //   echo      sends each message back, until the client ends the channel
+//   serve     the same for one client after the other
 //   publish   publishes 100 messages, prints "published", and waits to be killed
 //   hold      holds every message that comes, and prints "held" after each
 
@@ -30,6 +31,17 @@ int Echo(Channel& channel) {
     if (!channel.Publish(std::move(out)).ok()) {
       return 1;
     }
+  }
+}
+
+int Serve(Listener& listener) {
+  while (true) {
+    auto channel = listener.Accept();
+    if (!channel.ok()) {
+      std::cerr << channel.status() << "\n";
+      return 1;
+    }
+    Echo(**channel);
   }
 }
 
@@ -67,6 +79,9 @@ int Run(const std::string& address, const std::string& command) {
     return 1;
   }
   std::cout << "listening" << std::endl;
+  if (command == "serve") {
+    return Serve(**listener);
+  }
   auto channel = (*listener)->Accept();
   if (!channel.ok()) {
     std::cerr << channel.status() << "\n";
