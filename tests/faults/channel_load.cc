@@ -1,8 +1,10 @@
 #include "shoal/tests/faults/channel_load.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "shoal/tests/faults/kill.h"
 
 namespace shoal::faults {
@@ -88,20 +90,40 @@ Receiving::Receiving(Channel& channel, const Shape& shape, uint64_t peer_seed, c
 
 absl::Status Receiving::Run() {
   while (true) {
-    absl::StatusOr<IncomingMessage> message = channel_.Receive(kNeverSeen);
-    if (!message.ok()) {
-      return message.status();
+    if (absl::Status received = ReceiveNext(); !received.ok()) {
+      return received;
     }
-    const stress::Plan& plan = plans_.Next();
-    absl::Status verified = stress::Verify(message->Root<Packet>(), plan);
-    verified.Update(VerifyFds(*message, plan.number));
-    if (!verified.ok()) {
-      return verified;
-    }
-    ++received_;
-    received_late_ += late_();
-    Hold(*std::move(message), plan);
   }
+}
+
+absl::Status Receiving::RunAndCount(Tally& count) {
+  while (true) {
+    if (absl::Status received = ReceiveNext(); !received.ok()) {
+      return received;
+    }
+    count.received() = received_;
+    count.received_bytes() = received_bytes_;
+  }
+}
+
+absl::Status Receiving::ReceiveNext() {
+  const absl::Time begin = absl::Now();
+  absl::StatusOr<IncomingMessage> message = channel_.Receive(kNeverSeen);
+  if (!message.ok()) {
+    return message.status();
+  }
+  longest_wait_ = std::max(longest_wait_, absl::Now() - begin);
+  const stress::Plan& plan = plans_.Next();
+  absl::Status verified = stress::Verify(message->Root<Packet>(), plan);
+  verified.Update(VerifyFds(*message, plan.number));
+  if (!verified.ok()) {
+    return verified;
+  }
+  ++received_;
+  received_late_ += late_();
+  received_bytes_ += plan.bytes();
+  Hold(*std::move(message), plan);
+  return absl::OkStatus();
 }
 
 absl::Status Receiving::VerifyFds(IncomingMessage& message, uint64_t number) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "shoal/tests/faults/shapes.h"
 #include "shoal/tests/faults/tally.h"
 #include "shoal/tests/stress/packets.h"
@@ -54,8 +55,10 @@ class Receiving {
   Receiving(Channel& channel, const Shape& shape, uint64_t peer_seed, const Tally& tally,
             std::function<bool()> late);
 
-  // Until the channel fails, or something comes that was not sent (kDataLoss, kInternal).
+  // Until the channel fails, or something comes that was not sent (kDataLoss, kInternal). The
+  // victim counts what came in the tally.
   absl::Status Run();
+  absl::Status RunAndCount(Tally& count);
 
   // Whether the messages that are held are still what was sent.
   absl::Status VerifyHeld();
@@ -63,6 +66,8 @@ class Receiving {
 
   uint64_t received() const { return received_; }
   uint64_t received_late() const { return received_late_; }
+  uint64_t received_bytes() const { return received_bytes_; }
+  absl::Duration longest_wait() const { return longest_wait_; }  // for a message
 
  private:
   struct Held {
@@ -70,6 +75,7 @@ class Receiving {
     stress::Plan plan;
   };
 
+  absl::Status ReceiveNext();
   absl::Status VerifyFds(IncomingMessage& message, uint64_t number);
   void Hold(IncomingMessage message, const stress::Plan& plan);
 
@@ -82,6 +88,8 @@ class Receiving {
   std::vector<Held> held_;
   uint64_t received_ = 0;
   uint64_t received_late_ = 0;
+  uint64_t received_bytes_ = 0;
+  absl::Duration longest_wait_;
 };
 
 }  // namespace shoal::faults

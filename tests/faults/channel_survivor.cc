@@ -36,6 +36,22 @@ Ends HaveTraffic(Channel& channel, Publishing& publishing, Receiving& receiving,
   return ends;
 }
 
+// Expects that `listener` takes a new client at once, while the channel of the dead one still
+// exists.
+void ExpectServes(Outcome& outcome, Listener& listener, const ChannelOptions& options) {
+  absl::StatusOr<std::unique_ptr<Channel>> client;
+  std::thread connecting([&] { client = Connect(listener.address(), options); });
+  auto server = listener.Accept(kNeverSeen);
+  connecting.join();
+  absl::Status served = client.status();
+  served.Update(server.status());
+  if (served.ok()) {
+    served.Update((*client)->Publish((*client)->Claim()));
+    served.Update((*server)->Receive(kNeverSeen).status());
+  }
+  outcome.Expect(served.ok(), absl::StrCat("served no new client: ", served.ToString()));
+}
+
 }  // namespace
 
 ChannelSurvivor::ChannelSurvivor() {
@@ -92,7 +108,11 @@ Outcome ChannelSurvivor::SurviveConnected(const Kill& kill, ChildProcess& victim
   const bool was_killed = killer.Join() == -SIGKILL;
   outcome.delivered = receiving.received();
   outcome.delivered_late = receiving.received_late();
+  outcome.delivered_bytes = receiving.received_bytes();
+  outcome.longest_wait = receiving.longest_wait();
+  outcome.dying = killer.dying();
   outcome.Expect(killer.went_on(), "the victim did not go on when it was continued");
+  outcome.Expect(killer.rested(), "the survivor took CPU while the victim was stopped");
   ExpectGone(outcome, ends.received, pid, "the receiver");
   ExpectAllDelivered(outcome, kill.tally.published(), kill.tally.begun());
   if (kill.shape.messages == 0) {
@@ -112,6 +132,9 @@ Outcome ChannelSurvivor::SurviveConnected(const Kill& kill, ChildProcess& victim
   if (kill.role == Role::kServer) {
     ExpectRest(outcome, kill.idle,
                [&] { (void)ServerFor(kill.shape).listener->Accept(kill.idle); });
+  }
+  if (kill.role == Role::kServer) {
+    ExpectServes(outcome, *ServerFor(kill.shape).listener, kill.shape.options);
   }
   channel.reset();
   const absl::Status held = receiving.VerifyHeld();

@@ -35,7 +35,7 @@ int HaveTraffic(std::unique_ptr<Channel> channel, const Shape& shape, uint64_t s
   Publishing publishing(*channel, shape, VictimSeed(seed), tally);
   Receiving receiving(*channel, shape, seed, tally, [] { return false; });
   absl::Status received;
-  std::thread receiver([&] { received = receiving.Run(); });
+  std::thread receiver([&] { received = receiving.RunAndCount(tally); });
   const absl::Status sent = publishing.RunAndCount(tally);
   if (shape.moment == Moment::kClosing) {
     Say("closing");

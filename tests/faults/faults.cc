@@ -23,13 +23,17 @@
 #include "shoal/tests/faults/report.h"
 #include "shoal/tests/faults/rpc_survivor.h"
 #include "shoal/tests/faults/rpc_victim.h"
+#include "shoal/tests/faults/sum.h"
 
-ABSL_FLAG(uint64_t, kills, 480, "how many; 48 go once through all phases, layers and roles");
+ABSL_FLAG(uint64_t, kills, 480, "how many; 52 go once through all phases, layers and roles");
 ABSL_FLAG(uint64_t, seed, 0, "of all that is random; 0: another one each time");
 ABSL_FLAG(std::string, only, "", "the one phase to run");
 ABSL_FLAG(absl::Duration, max_delay, absl::Milliseconds(30),
           "before a kill; half are below 0.5 ms");
 ABSL_FLAG(absl::Duration, stop, absl::Milliseconds(20), "how long SIGSTOP lasts, at most");
+ABSL_FLAG(uint64_t, stops, 0, "how often a victim of another phase is stopped, at most");
+ABSL_FLAG(absl::Duration, time, absl::ZeroDuration(), "go on for so long, instead of --kills");
+ABSL_FLAG(absl::Duration, every, absl::ZeroDuration(), "print a line for another program; 0: none");
 ABSL_FLAG(absl::Duration, rest, absl::Milliseconds(50),
           "for how long the survivor's CPU time is taken, after one kill in five");
 
@@ -42,6 +46,7 @@ namespace shoal::faults {
 namespace {
 
 constexpr uint64_t kKillsBetweenLines = 1000;
+constexpr uint64_t kKillsBetweenStops = 6;
 
 int BeVictim() {
   const Shape* shape = FindShape(absl::GetFlag(FLAGS_only));
@@ -75,8 +80,12 @@ class Lead {
 
   Turn TurnAt(uint64_t number) const;
   Kill NewKill(const Turn& turn, uint64_t number);
+  uint64_t StopsOf(const Shape& shape);
   Outcome Survive(const Turn& turn, uint64_t number);
   void Judge(const Turn& turn, uint64_t number, Outcome outcome);
+  bool IsOver(uint64_t kills, absl::Duration passed) const;
+  Sum SumNow() const;
+  void PrintProgress(uint64_t kills);
 
   const std::string program_;
   const uint64_t seed_;
@@ -86,7 +95,9 @@ class Lead {
   ChannelSurvivor channel_survivor_;
   RpcSurvivor rpc_survivor_{tally_};
   std::optional<Census> base_;
+  uint64_t heap_ = 0;  // bytes of it at the beginning
   Report report_;
+  absl::Time line_at_;  // when a line of progress was printed last
 };
 
 Lead::Turn Lead::TurnAt(uint64_t number) const {
@@ -96,11 +107,20 @@ Lead::Turn Lead::TurnAt(uint64_t number) const {
           .shape = only != nullptr ? only : &Shapes()[number / 4 % Shapes().size()]};
 }
 
+uint64_t Lead::StopsOf(const Shape& shape) {
+  const bool goes_on_for_ever =
+      shape.messages == 0 && shape.moment == Moment::kConnected && shape.reads_before_death;
+  if (shape.stops > 0 || !goes_on_for_ever || random_() % kKillsBetweenStops != 0) {
+    return shape.stops;
+  }
+  return random_() % (absl::GetFlag(FLAGS_stops) + 1);
+}
+
 Kill Lead::NewKill(const Turn& turn, uint64_t number) {
   const uint64_t seed = random_();
   const KillPlan plan = {
       .waits_for_line = turn.shape->moment != Moment::kConnected,
-      .stops = turn.shape->stops,
+      .stops = StopsOf(*turn.shape),
       .stop_time = absl::GetFlag(FLAGS_stop) * std::uniform_real_distribution<>(0, 1)(random_),
       .delay = RandomDelay(random_)};
   auto start = [this, turn, seed](const std::string& address) {
@@ -121,11 +141,14 @@ Kill Lead::NewKill(const Turn& turn, uint64_t number) {
 }
 
 Outcome Lead::Survive(const Turn& turn, uint64_t number) {
-  tally_.begun() = 0;
-  tally_.published() = 0;
+  tally_.Clear();
   const Kill kill = NewKill(turn, number);
-  return turn.layer == Layer::kChannel ? channel_survivor_.Survive(kill)
-                                       : rpc_survivor_.Survive(kill);
+  Outcome outcome =
+      turn.layer == Layer::kChannel ? channel_survivor_.Survive(kill) : rpc_survivor_.Survive(kill);
+  outcome.stops = kill.plan.stops;
+  outcome.delivered_back = tally_.received();
+  outcome.delivered_back_bytes = tally_.received_bytes();
+  return outcome;
 }
 
 void Lead::Judge(const Turn& turn, uint64_t number, Outcome outcome) {
@@ -145,27 +168,53 @@ void Lead::Judge(const Turn& turn, uint64_t number, Outcome outcome) {
   report_.Add(turn.layer, turn.role, *turn.shape, outcome, leaks);
 }
 
+bool Lead::IsOver(uint64_t kills, absl::Duration passed) const {
+  const absl::Duration time = absl::GetFlag(FLAGS_time);
+  return time > absl::ZeroDuration() ? passed >= time : kills >= absl::GetFlag(FLAGS_kills);
+}
+
+Sum Lead::SumNow() const {
+  Sum sum = report_.sum();
+  sum.heap_growth = static_cast<int64_t>(HeapBytes()) - static_cast<int64_t>(heap_);
+  return sum;
+}
+
+void Lead::PrintProgress(uint64_t kills) {
+  const absl::Duration every = absl::GetFlag(FLAGS_every);
+  const absl::Time now = absl::Now();
+  if (every > absl::ZeroDuration() && now - line_at_ >= every) {
+    std::cout << ToLine(SumNow()) << std::endl;
+    line_at_ = now;
+  } else if (every == absl::ZeroDuration() && kills % kKillsBetweenLines == 0) {
+    std::cout << kills << " kills" << std::endl;
+  }
+}
+
 int Lead::Run() {
   std::cout << "seed " << seed_ << std::endl;
   for (uint64_t i = 0; i < 4; ++i) {
     Survive(TurnAt(i), i);  // what is made once is there now
   }
   base_ = TakeCensus();
-  const uint64_t heap = HeapBytes();
+  heap_ = HeapBytes();
   const absl::Time begin = absl::Now();
-  for (uint64_t i = 0; i < absl::GetFlag(FLAGS_kills); ++i) {
+  line_at_ = begin;
+  for (uint64_t i = 0; !IsOver(i, absl::Now() - begin); ++i) {
     const Turn turn = TurnAt(i);
     Judge(turn, i, Survive(turn, i));
-    if ((i + 1) % kKillsBetweenLines == 0) {
-      std::cout << i + 1 << " kills, " << absl::FormatDuration(absl::Now() - begin) << std::endl;
-    }
+    PrintProgress(i + 1);
+  }
+  if (absl::GetFlag(FLAGS_every) > absl::ZeroDuration()) {
+    std::cout << ToLine(SumNow()) << std::endl;
   }
   report_.Print(std::cout);
+  const Sum sum = SumNow();
   std::cout << "seed " << seed_ << ", " << absl::FormatDuration(absl::Now() - begin)
             << "; at the end " << Describe(TakeCensus()) << ", as at the beginning "
-            << Describe(*base_) << "; heap " << heap / 1024 << " KiB at the beginning, "
-            << HeapBytes() / 1024 << " at the end" << std::endl;
-  return report_.all_well() ? 0 : 1;
+            << Describe(*base_) << "; heap " << heap_ / 1024 << " KiB at the beginning, "
+            << sum.heap_growth / 1024 << " KiB more at the end, of " << kHeapMayGrow / 1024
+            << " KiB that it may grow" << std::endl;
+  return sum.all_well() ? 0 : 1;
 }
 
 }  // namespace

@@ -20,10 +20,10 @@ std::string OutputOf(ChildProcess& process) {
 }
 
 TEST(Faults, LoseNothingAndLeaveNothingWhenAProcessIsKilledAtARandomPoint) {
-  ChildProcess process({"tests/faults/faults", "--kills=96"});
+  ChildProcess process({"tests/faults/faults", "--kills=104"});
   const std::string printed = OutputOf(process);
   EXPECT_EQ(process.Wait(), 0) << printed;
-  EXPECT_THAT(printed, testing::HasSubstr("all                      48       48")) << printed;
+  EXPECT_THAT(printed, testing::HasSubstr("all                      52       52")) << printed;
 }
 
 }  // namespace

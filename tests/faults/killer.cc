@@ -3,12 +3,16 @@
 #include <signal.h>
 
 #include "absl/time/clock.h"
+#include "shoal/tests/faults/census.h"
 
 namespace shoal::faults {
 namespace {
 
 // Far longer than any of it takes.
 constexpr absl::Duration kGivesUpAfter = absl::Seconds(30);
+
+// For how much CPU is taken in half of it to tell sleeping from spinning.
+constexpr absl::Duration kLong = absl::Milliseconds(200);
 
 }  // namespace
 
@@ -35,20 +39,26 @@ void Killer::Run() {
   killed_at_ns_ = absl::ToUnixNanos(absl::Now());
   victim_.Signal(SIGKILL);
   status_ = victim_.Wait();
+  gone_at_ = absl::Now();
   done_ = true;
 }
 
 void Killer::StopForAWhile() {
   absl::SleepFor(plan_.delay);
   victim_.Signal(SIGSTOP);
-  absl::SleepFor(plan_.stop_time);
-  const uint64_t before = tally_.published();
+  absl::SleepFor(plan_.stop_time / 2);  // what had been published by then is being verified
+  const double used_before = CpuSeconds();
+  absl::SleepFor(plan_.stop_time / 2);
+  const double used = CpuSeconds() - used_before;
+  rested_ =
+      rested_ && (plan_.stop_time < kLong || used < absl::ToDoubleSeconds(plan_.stop_time) / 4);
+  const uint64_t before = tally_.begun();
   victim_.Signal(SIGCONT);
   const absl::Time deadline = absl::Now() + kGivesUpAfter;
-  while (tally_.published() == before && absl::Now() < deadline) {
+  while (tally_.begun() == before && absl::Now() < deadline) {
     absl::SleepFor(absl::Milliseconds(1));
   }
-  went_on_ = went_on_ && tally_.published() != before;
+  went_on_ = went_on_ && tally_.begun() != before;
 }
 
 }  // namespace shoal::faults

@@ -39,8 +39,14 @@ class Killer {
   // When the signal was sent. After has_killed() has said so.
   absl::Time killed_at() const { return absl::FromUnixNanos(killed_at_ns_); }
 
+  // From the signal until the system had ended the victim. After Join().
+  absl::Duration dying() const { return gone_at_ - killed_at(); }
+
   // Whether the victim went on publishing each time that it was continued. After Join().
   bool went_on() const { return went_on_; }
+
+  // Whether this process took next to no CPU while the victim was stopped for long. After Join().
+  bool rested() const { return rested_; }
 
  private:
   void Run();
@@ -51,6 +57,8 @@ class Killer {
   const KillPlan plan_;
   int status_ = 0;
   bool went_on_ = true;
+  bool rested_ = true;
+  absl::Time gone_at_;
   std::atomic<int64_t> killed_at_ns_ = 0;
   std::atomic<bool> done_ = false;
   std::thread thread_;

@@ -24,6 +24,12 @@ struct Outcome {
   std::optional<absl::Duration> seen;
   uint64_t delivered = 0;             // messages of the victim
   uint64_t delivered_late = 0;        // those of them that came when the victim had been killed
+  uint64_t delivered_bytes = 0;       // of payload in them
+  uint64_t delivered_back = 0;        // messages of the survivor, counted by the victim
+  uint64_t delivered_back_bytes = 0;  // of payload in those
+  uint64_t stops = 0;                 // SIGSTOP and SIGCONT
+  absl::Duration dying;               // from the kill until the system had ended the victim
+  absl::Duration longest_wait;        // of the survivor, for a message or for a call's return
   std::vector<std::string> failures;  // what should not be
 
   void Expect(bool condition, std::string_view otherwise) {

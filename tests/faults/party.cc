@@ -20,8 +20,8 @@ class FileServer final : public File::Server {
 }  // namespace
 
 PartyServer::PartyServer(std::shared_ptr<Heard> heard, const Tally& tally,
-                         std::function<void(Party::Client)> met, std::function<bool()> late)
-    : heard_(std::move(heard)), tally_(tally), met_(std::move(met)), late_(std::move(late)) {}
+                         std::function<void(Party::Client)> met, std::function<void()> noted)
+    : heard_(std::move(heard)), tally_(tally), met_(std::move(met)), noted_(std::move(noted)) {}
 
 kj::Promise<void> PartyServer::meet(MeetContext context) {
   met_(context.getParams().getParty());
@@ -29,13 +29,17 @@ kj::Promise<void> PartyServer::meet(MeetContext context) {
 }
 
 kj::Promise<void> PartyServer::note(NoteContext context) {
+  const stress::Plan& plan = heard_->plans.Next();
   const absl::Status verified =
-      stress::Verify(context.getParams().getPacket().getAs<Packet>(), heard_->plans.Next());
+      stress::Verify(context.getParams().getPacket().getAs<Packet>(), plan);
   if (!verified.ok()) {
     heard_->failures.push_back(verified.ToString());
+    // The caller must learn of it too: nobody can ask a victim afterwards.
+    KJ_FAIL_REQUIRE("another note came than was sent", verified.ToString());
   }
   ++heard_->notes;
-  heard_->late_notes += late_();
+  heard_->bytes += plan.bytes();
+  noted_();
   return kj::READY_NOW;
 }
 

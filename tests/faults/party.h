@@ -21,15 +21,15 @@ struct Heard {
   stress::Plans plans;  // of the notes to come
   uint64_t notes = 0;
   uint64_t late_notes = 0;
+  uint64_t bytes = 0;  // of payload in the notes
   std::vector<std::string> failures;
 };
 
 class PartyServer final : public Party::Server {
  public:
-  // `met` is called with the peer's own party, and `late` says for each note whether it came after
-  // the peer's death.
+  // `met` is called with the peer's own party, and `noted` after each note.
   PartyServer(std::shared_ptr<Heard> heard, const Tally& tally,
-              std::function<void(Party::Client)> met, std::function<bool()> late);
+              std::function<void(Party::Client)> met, std::function<void()> noted);
 
  protected:
   kj::Promise<void> meet(MeetContext context) override;
@@ -42,7 +42,7 @@ class PartyServer final : public Party::Server {
   const std::shared_ptr<Heard> heard_;
   const Tally& tally_;
   const std::function<void(Party::Client)> met_;
-  const std::function<bool()> late_;
+  const std::function<void()> noted_;
 };
 
 }  // namespace shoal::faults

@@ -68,8 +68,10 @@ capnp::Capability::Client RpcSurvivor::PartyOf(std::shared_ptr<Meeting> meeting)
     meeting->talk->Begin();
     meeting->met.fulfiller->fulfill();
   };
-  auto late = [meeting] { return meeting->killer != nullptr && meeting->killer->has_killed(); };
-  return kj::heap<PartyServer>(meeting->heard, tally_, std::move(met), std::move(late));
+  auto noted = [meeting] {
+    meeting->heard->late_notes += meeting->killer != nullptr && meeting->killer->has_killed();
+  };
+  return kj::heap<PartyServer>(meeting->heard, tally_, std::move(met), std::move(noted));
 }
 
 kj::Own<RpcClient> RpcSurvivor::NewClient(const Kill& kill) {
@@ -77,12 +79,15 @@ kj::Own<RpcClient> RpcSurvivor::NewClient(const Kill& kill) {
                              RpcClientOptions(kill.shape.options));
 }
 
+RpcSurvivor::Server& RpcSurvivor::ServerFor(const Shape& shape) {
+  return *servers_[static_cast<size_t>(&shape - Shapes().data())];
+}
+
 Outcome RpcSurvivor::Survive(const Kill& kill) {
   meeting_ = std::make_shared<Meeting>(kill.shape, kill.seed);
   KJ_DEFER(meeting_ = nullptr);
   if (kill.role == Role::kServer) {
-    const auto index = static_cast<size_t>(&kill.shape - Shapes().data());
-    auto victim = kill.start_victim(servers_[index]->address.text());
+    auto victim = kill.start_victim(ServerFor(kill.shape).address.text());
     return kill.shape.moment == Moment::kConnecting ? SurviveComers(kill, *victim)
                                                     : SurviveConnected(kill, *victim, *meeting_);
   }
@@ -129,8 +134,10 @@ Outcome RpcSurvivor::SurviveConnected(const Kill& kill, ChildProcess& victim, Me
   }
   const absl::Time seen_at = absl::Now();
   const bool was_killed = killer.Join() == -SIGKILL;
+  outcome.dying = killer.dying();
   wait_scope().poll();
   outcome.Expect(killer.went_on(), "the victim did not go on when it was continued");
+  outcome.Expect(killer.rested(), "the survivor took CPU while the victim was stopped");
   if (Contains(TextOf(meeting.talk->exceptions().front()), " is gone")) {
     outcome.seen = seen_at - killer.killed_at();
     outcome.Expect(seen_at >= killer.killed_at(), "given up before the kill");
@@ -139,6 +146,9 @@ Outcome RpcSurvivor::SurviveConnected(const Kill& kill, ChildProcess& victim, Me
     outcome.Expect(kill.shape.moment == Moment::kClosing, "the peer is said to have left");
   }
   Judge(kill, meeting, pid, outcome);
+  if (kill.role == Role::kServer) {
+    ExpectServes(kill, outcome);
+  }
   client = nullptr;
   wait_scope().poll();
   meeting.talk->VerifyHeld();
@@ -152,6 +162,8 @@ Outcome RpcSurvivor::SurviveConnected(const Kill& kill, ChildProcess& victim, Me
 void RpcSurvivor::Judge(const Kill& kill, Meeting& meeting, pid_t victim, Outcome& outcome) {
   outcome.delivered = meeting.heard->notes;
   outcome.delivered_late = meeting.heard->late_notes;
+  outcome.delivered_bytes = meeting.heard->bytes;
+  outcome.longest_wait = meeting.talk->longest_wait();
   ExpectAllDelivered(outcome, kill.tally.published(), kill.tally.begun());
   for (const std::string& failure : meeting.heard->failures) {
     outcome.Expect(false, failure);
@@ -160,12 +172,21 @@ void RpcSurvivor::Judge(const Kill& kill, Meeting& meeting, pid_t victim, Outcom
   if (meeting.talk->pending() > 0) {
     Await(meeting.talk->ended(), outcome, "fail calls after the death");
   }
+  outcome.Expect(meeting.talk->exceptions().size() >= Talk::kNevers,
+                 "calls that were pending did not fail");
   for (const kj::Exception& exception : meeting.talk->exceptions()) {
     ExpectDisconnected(outcome, exception, victim, kill.shape.moment);
   }
   ExpectRest(outcome, kill.idle, [&] {
     timer().afterDelay(absl::ToInt64Microseconds(kill.idle) * kj::MICROSECONDS).wait(wait_scope());
   });
+}
+
+// While the connection of the dead client still exists.
+void RpcSurvivor::ExpectServes(const Kill& kill, Outcome& outcome) {
+  RpcClient client(ServerFor(kill.shape).address.text().c_str(), 0, capnp::ReaderOptions(),
+                   RpcClientOptions(kill.shape.options));
+  Await(client.getMain<Party>().echoRequest().send().ignoreResult(), outcome, "serve a new client");
 }
 
 Outcome RpcSurvivor::SurviveComers(const Kill& kill, ChildProcess& victim) {

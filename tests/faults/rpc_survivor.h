@@ -38,9 +38,11 @@ class RpcSurvivor {
   // Waits until `promise` is fulfilled: false, and a failure that says `what` did not happen, if it
   // is not.
   bool Await(kj::Promise<void> promise, Outcome& outcome, const char* what);
+  Server& ServerFor(const Shape& shape);
   Outcome SurviveConnected(const Kill& kill, ChildProcess& victim, Meeting& meeting);
   Outcome SurviveComers(const Kill& kill, ChildProcess& victim);
   Outcome SurviveConnecting(const Kill& kill, ChildProcess& victim);
+  void ExpectServes(const Kill& kill, Outcome& outcome);
   void Judge(const Kill& kill, Meeting& meeting, pid_t victim, Outcome& outcome);
   kj::Own<RpcClient> NewClient(const Kill& kill);
 

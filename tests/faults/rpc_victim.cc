@@ -56,13 +56,16 @@ class Victim {
 
  private:
   Party::Client NewParty() {
-    return kj::heap<PartyServer>(
-        std::make_shared<Heard>(seed_, shape_), tally_,
-        [this](Party::Client peer) {
-          talk_ = NewTalk(kj::mv(peer));
-          talk_->Begin();
-        },
-        [] { return false; });
+    auto heard = std::make_shared<Heard>(seed_, shape_);
+    auto met = [this](Party::Client peer) {
+      talk_ = NewTalk(kj::mv(peer));
+      talk_->Begin();
+    };
+    auto noted = [this, heard = heard.get()] {
+      tally_.received() = heard->notes;
+      tally_.received_bytes() = heard->bytes;
+    };
+    return kj::heap<PartyServer>(std::move(heard), tally_, std::move(met), std::move(noted));
   }
 
   kj::Own<Talk> NewTalk(Party::Client peer) {

@@ -28,6 +28,13 @@ ChannelOptions Growing() {
   return options;
 }
 
+// Messages of which each needs a slab of its own, a few at a time.
+ChannelOptions Huge() {
+  ChannelOptions options;
+  options.max_slabs_bytes = 64 * kMiB;
+  return options;
+}
+
 ChannelOptions WithFds() {
   ChannelOptions options;
   options.max_fds_per_message = 4;
@@ -46,6 +53,7 @@ const std::vector<Shape>& All() {
       {.name = "handshake", .options = Quick(), .moment = Moment::kConnecting},
       {.name = "small", .options = {}},
       {.name = "large", .options = {}, .max_bytes = kMiB},
+      {.name = "huge", .options = Huge(), .max_bytes = 8 * kMiB},
       {.name = "fragments", .options = Smallest(), .max_bytes = 100 * kKiB},
       {.name = "held", .options = Smallest(), .max_bytes = 20 * kKiB, .hold = 40},
       {.name = "claims", .options = Smallest(), .max_bytes = 20 * kKiB, .claims = 20},

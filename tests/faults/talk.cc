@@ -1,6 +1,9 @@
 #include "shoal/tests/faults/talk.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "absl/time/clock.h"
 
 namespace shoal::faults {
 namespace {
@@ -8,7 +11,6 @@ namespace {
 using stress::Packet;
 
 constexpr int kLanes = 6;
-constexpr int kNevers = 4;
 
 }  // namespace
 
@@ -32,7 +34,7 @@ void Talk::Begin(Party::Client own) {
 }
 
 void Talk::Begin() {
-  for (int i = 0; i < kNevers; ++i) {
+  for (size_t i = 0; i < kNevers; ++i) {
     Track(peer_.neverRequest().send().ignoreResult());
   }
   for (int i = 0; i < kLanes; ++i) {
@@ -132,7 +134,8 @@ void Talk::Verify(Held& held) {
 
 void Talk::Track(kj::Promise<void> call) {
   ++pending_;
-  tasks_.add(call.then([this] {
+  tasks_.add(call.then([this, begin = absl::Now()] {
+    longest_wait_ = std::max(longest_wait_, absl::Now() - begin);
     Step();
     Untrack();
   }));

@@ -1,12 +1,14 @@
 // The calls of one process on the other's party, until one fails.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "kj/async.h"
 #include "shoal/tests/faults/party.capnp.h"
 #include "shoal/tests/faults/shapes.h"
@@ -19,6 +21,9 @@ namespace shoal::faults {
 // thread of the event loop.
 class Talk : private kj::TaskSet::ErrorHandler {
  public:
+  // Calls that return never, and so fail with the connection.
+  static constexpr size_t kNevers = 4;
+
   // `saying` is told before each note, and `said` after it, how many there are with it.
   Talk(Party::Client peer, const Shape& shape, uint64_t seed, const Tally& tally,
        std::function<void(uint64_t)> saying, std::function<void(uint64_t)> said);
@@ -41,6 +46,9 @@ class Talk : private kj::TaskSet::ErrorHandler {
 
   // Whether the answers that are held are still what was sent.
   void VerifyHeld();
+
+  // From the sending of a call to its return.
+  absl::Duration longest_wait() const { return longest_wait_; }
 
   uint64_t pending() const { return pending_; }
 
@@ -75,6 +83,7 @@ class Talk : private kj::TaskSet::ErrorHandler {
   uint64_t pending_ = 0;
   std::vector<capnp::Request<Party::EchoParams, Party::EchoResults>> half_built_;
   std::vector<Held> held_;
+  absl::Duration longest_wait_;
   std::vector<kj::Exception> exceptions_;
   std::vector<std::string> failures_;
   kj::PromiseFulfillerPair<void> ended_ = kj::newPromiseAndFulfiller<void>();

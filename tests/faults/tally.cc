@@ -36,6 +36,13 @@ void Tally::Map() {
   counters_ = static_cast<std::atomic<uint64_t>*>(page);
 }
 
+void Tally::Clear() {
+  begun() = 0;
+  published() = 0;
+  received() = 0;
+  received_bytes() = 0;
+}
+
 bool Tally::IsSameFile(int fd) const {
   struct stat mine, other;
   return fstat(fd_, &mine) == 0 && fstat(fd, &other) == 0 && mine.st_dev == other.st_dev &&

@@ -27,6 +27,13 @@ class Tally {
   std::atomic<uint64_t>& begun() { return counters_[0]; }
   std::atomic<uint64_t>& published() { return counters_[1]; }
 
+  // How many messages it has received and verified, and the bytes of payload in them.
+  std::atomic<uint64_t>& received() { return counters_[2]; }
+  std::atomic<uint64_t>& received_bytes() { return counters_[3]; }
+
+  // All to zero, for the next victim.
+  void Clear();
+
  private:
   void Map();
 
