@@ -26,7 +26,8 @@ std::optional<ObservedChannel> Observe(const std::filesystem::path& descriptor) 
   if (error || target.string().rfind("/memfd:shoal", 0) != 0) {
     return std::nullopt;
   }
-  UniqueFd fd(open(descriptor.c_str(), O_RDONLY | O_CLOEXEC));
+  // As its peer has it; the seals allow nobody to write.
+  UniqueFd fd(open(descriptor.c_str(), O_RDWR | O_CLOEXEC));
   struct stat file {};
   if (!fd || fstat(fd.get(), &file) != 0 || file.st_size < ssize_t{sizeof(Control)}) {
     return std::nullopt;
