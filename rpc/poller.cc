@@ -236,12 +236,13 @@ bool Poller::isReady(Source& source) {
 }
 
 bool Poller::anyReady() {
-  const size_t count = kj::min(lively, sources.size());
-  bool ready = std::any_of(sources.begin(), sources.begin() + count,
-                           [](Source* source) { return isReady(*source); });
+  // Before the look: what it finds among the lively ones is served while they are that.
   if (++looks >= sources.size()) {
     beginRound();
   }
+  const size_t count = kj::min(lively, sources.size());
+  bool ready = std::any_of(sources.begin(), sources.begin() + count,
+                           [](Source* source) { return isReady(*source); });
   for (size_t i = 0; i < IN_TURN && turn < sources.size(); ++i) {
     ready |= isNextReady();
   }
