@@ -113,20 +113,14 @@ absl::Status Serve(const std::string& address, void (*ready)()) {
   return done;
 }
 
-absl::StatusOr<std::unique_ptr<PeerClient>> Connect(const std::string& address) {
-  auto client = std::make_unique<Client>();
-  if (absl::Status connected = client->Connect(address); !connected.ok()) {
-    return connected;
-  }
-  return client;
-}
-
 // A socket in the abstract namespace goes with its process.
 void CleanUp(const std::string&) {}
 
 }  // namespace
 
-std::optional<PeerLibrary> NngPeer() { return PeerLibrary{"nng", Serve, Connect, CleanUp}; }
+std::optional<PeerLibrary> NngPeer() {
+  return PeerLibrary{"nng", Serve, ConnectNew<Client>, CleanUp};
+}
 
 }  // namespace shoal
 

@@ -21,6 +21,16 @@ class PeerClient {
   virtual absl::StatusOr<uint64_t> Ask(uint64_t sequence, uint64_t bytes) = 0;
 };
 
+// A new Client, whose Connect(address) has succeeded.
+template <typename Client>
+absl::StatusOr<std::unique_ptr<PeerClient>> ConnectNew(const std::string& address) {
+  auto client = std::make_unique<Client>();
+  if (absl::Status connected = client->Connect(address); !connected.ok()) {
+    return connected;
+  }
+  return client;
+}
+
 // An address is any name without a slash that nobody else uses.
 struct PeerLibrary {
   std::string name;  // also the transport's in results

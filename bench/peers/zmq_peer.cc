@@ -98,20 +98,14 @@ absl::Status Serve(const std::string& address, void (*ready)()) {
   }
 }
 
-absl::StatusOr<std::unique_ptr<PeerClient>> Connect(const std::string& address) {
-  auto client = std::make_unique<Client>();
-  if (absl::Status connected = client->Connect(address); !connected.ok()) {
-    return connected;
-  }
-  return client;
-}
-
 // A socket in the abstract namespace goes with its process.
 void CleanUp(const std::string&) {}
 
 }  // namespace
 
-std::optional<PeerLibrary> ZmqPeer() { return PeerLibrary{"zmq", Serve, Connect, CleanUp}; }
+std::optional<PeerLibrary> ZmqPeer() {
+  return PeerLibrary{"zmq", Serve, ConnectNew<Client>, CleanUp};
+}
 
 }  // namespace shoal
 
