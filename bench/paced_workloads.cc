@@ -141,12 +141,7 @@ class List {
   }
 
   void Add(Workload workload) {
-    workload.cpus = cpus_;
-    workload.cpu = cpus_.client;
-    for (Target& target : workload.targets) {
-      target = AcrossCpus(std::move(target));
-    }
-    workloads_.push_back(std::move(workload));
+    workloads_.push_back(AcrossCpus(std::move(workload), cpus_, cpus_.client));
   }
 
   const Servers& servers_;

@@ -218,12 +218,7 @@ class List {
   void Add(Workload workload) { AddOn(cpus_.client, std::move(workload)); }
 
   void AddOn(int cpu, Workload workload) {
-    workload.cpus = cpus_;
-    workload.cpu = cpu;
-    for (Target& target : workload.targets) {
-      target = AcrossCpus(std::move(target));
-    }
-    workloads_.push_back(std::move(workload));
+    workloads_.push_back(AcrossCpus(std::move(workload), cpus_, cpu));
   }
 
   const Servers& servers_;

@@ -40,4 +40,13 @@ Target AcrossCpus(Target target) {
           target.quantity};
 }
 
+Workload AcrossCpus(Workload workload, const Cpus& cpus, int cpu) {
+  workload.cpus = cpus;
+  workload.cpu = cpu;
+  for (Target& target : workload.targets) {
+    target = AcrossCpus(std::move(target));
+  }
+  return workload;
+}
+
 }  // namespace shoal

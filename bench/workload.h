@@ -42,4 +42,7 @@ Target NoneTarget(std::string text, Quantity quantity);
 // are awake.
 Target AcrossCpus(Target target);
 
+// The same work, with all its targets so, between these CPUs and sampled on `cpu`.
+Workload AcrossCpus(Workload workload, const Cpus& cpus, int cpu);
+
 }  // namespace shoal
