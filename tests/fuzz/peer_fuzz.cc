@@ -146,13 +146,6 @@ class Victim {
                  "flushing fails as channel.h says");
   }
 
-  void Arm() {
-    const bool armed = channel_->ArmDoorbell();
-    Require(!armed || !channel_->Readable(), "nobody sleeps who has something to receive");
-    channel_->DrainDoorbell();
-    channel_->DisarmDoorbell();
-  }
-
   void Look() {
     static_cast<void>(channel_->Readable());
     static_cast<void>(channel_->Flushable());
@@ -268,7 +261,7 @@ void Step(Input& input, HostilePeer& peer, Victim& victim) {
     case PeerStep::kHangUp:
       return victim.channel().HangUp();
     case PeerStep::kArm:
-      return victim.Arm();
+      return AlmostSleep(victim.channel());
     case PeerStep::kTrim:
       static_cast<void>(victim.channel().Trim());
       return;

@@ -40,4 +40,11 @@ uint64_t ReadAll(IncomingMessage& message) {
   return sum;
 }
 
+void AlmostSleep(Channel& channel) {
+  const bool armed = channel.ArmDoorbell();
+  Require(!armed || !channel.Readable(), "nobody sleeps who has something to receive");
+  channel.DrainDoorbell();
+  channel.DisarmDoorbell();
+}
+
 }  // namespace shoal::fuzz

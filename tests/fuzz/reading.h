@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "capnp/message.h"
+#include "shoal/transport/channel.h"
 #include "shoal/transport/message.h"
 
 namespace shoal::fuzz {
@@ -18,5 +19,8 @@ inline constexpr capnp::ReaderOptions kFuzzedReader = {.traversalLimitInWords = 
 // Follows every pointer, which must end in an exception of Cap'n Proto's at worst, and reads every
 // word. Returns a sum of the words and of where the segments end.
 uint64_t ReadAll(IncomingMessage& message);
+
+// What one does who is about to sleep until there is something to receive, and then does not.
+void AlmostSleep(Channel& channel);
 
 }  // namespace shoal::fuzz

@@ -71,13 +71,6 @@ class Victim {
                  "flushing fails as channel.h says");
   }
 
-  void Arm() {
-    const bool armed = channel_->ArmDoorbell();
-    Require(!armed || !channel_->Readable(), "nobody sleeps who has something to receive");
-    channel_->DrainDoorbell();
-    channel_->DisarmDoorbell();
-  }
-
   void Drop() {
     if (!held_.empty()) {
       held_.pop_front();
@@ -155,7 +148,7 @@ void Step(Input& input, UniqueFd& socket, Victim& victim) {
     case StreamStep::kFlush:
       return victim.Flush();
     case StreamStep::kArm:
-      return victim.Arm();
+      return AlmostSleep(victim.channel());
     case StreamStep::kRead:
       return Read(socket.get());
     case StreamStep::kEnd:
