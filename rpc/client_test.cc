@@ -15,6 +15,7 @@
 #include "shoal/rpc/server.h"
 #include "shoal/tests/child_process.h"
 #include "shoal/tests/echo_server.h"
+#include "shoal/tests/where_reached.h"
 
 namespace shoal {
 namespace {
@@ -51,8 +52,7 @@ protected:
       : wanted(GetParam()),
         server(kj::heap<EchoServer>(), wanted.text().c_str(), 0, capnp::ReaderOptions(),
                withoutUpgrade()) {
-    const uint port = server.getPort().wait(server.getWaitScope());
-    address = port == 0 ? wanted.text() : "127.0.0.1:" + std::to_string(port);
+    address = WhereReached(server, wanted.text());
   }
   ~ClientOfEachTransport() noexcept override {
   }  // KJ's destructors may throw, GoogleTest's must not
@@ -97,9 +97,7 @@ TEST_P(ClientOfEachTransport, TakesTheReaderOptionsForWhatItReceives) {
 TEST_P(ClientOfEachTransport, OfAServerThatIsGoneFailsAsDisconnected) {
   UniqueAddress other(GetParam());
   auto shortLived = std::make_unique<RpcServer>(kj::heap<EchoServer>(), other.text().c_str());
-  const uint port = shortLived->getPort().wait(server.getWaitScope());
-  RpcClient client(port == 0 ? other.text().c_str()
-                             : ("127.0.0.1:" + std::to_string(port)).c_str());
+  RpcClient client(WhereReached(*shortLived, other.text()).c_str());
   ping(client, 1);
   shortLived.reset();
   EXPECT_EQ(failureOf([&]() { ping(client, 2); }).getType(), kj::Exception::Type::DISCONNECTED);

@@ -9,6 +9,7 @@
 #include "shoal/rpc/server.h"
 #include "shoal/tests/child_process.h"
 #include "shoal/tests/echo_server.h"
+#include "shoal/tests/where_reached.h"
 
 namespace shoal {
 namespace {
@@ -62,8 +63,7 @@ protected:
     BootstrapFactory factory = [](const Peer&) { return kj::heap<EchoServer>(); };
     server =
         kj::heap<RpcServer>(factory, address.text().c_str(), 0u, capnp::ReaderOptions(), options);
-    const uint port = server->getPort().wait(server->getWaitScope());
-    connectTo = port == 0 ? kj::heapString(address.text().c_str()) : kj::str("127.0.0.1:", port);
+    connectTo = kj::str(WhereReached(*server, address.text()).c_str());
   }
   ~DrainedServer() noexcept override {}  // KJ's destructors may throw, GoogleTest's must not
 

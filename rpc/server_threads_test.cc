@@ -18,6 +18,7 @@
 #include "shoal/rpc/server.h"
 #include "shoal/tests/child_process.h"
 #include "shoal/tests/echo_server.h"
+#include "shoal/tests/where_reached.h"
 
 namespace shoal {
 namespace {
@@ -67,8 +68,7 @@ protected:
     options.upgrade = false;
     auto server =
         kj::heap<RpcServer>(factory(), address.text().c_str(), 0u, capnp::ReaderOptions(), options);
-    const uint port = server->getPort().wait(server->getWaitScope());
-    connectTo = port == 0 ? kj::heapString(address.text().c_str()) : kj::str("127.0.0.1:", port);
+    connectTo = kj::str(WhereReached(*server, address.text()).c_str());
     return server;
   }
 
@@ -114,9 +114,7 @@ TEST_P(ServerOfEachTransport, AFactoryThatThrowsFailsThatClientsCalls) {
   options.upgrade = false;
   RpcServer server([](const Peer&) -> capnp::Capability::Client { KJ_FAIL_REQUIRE("not you"); },
                    address.text().c_str(), 0u, capnp::ReaderOptions(), options);
-  const uint port = server.getPort().wait(server.getWaitScope());
-  RpcClient client(port == 0 ? kj::heapString(address.text().c_str())
-                             : kj::str("127.0.0.1:", port));
+  RpcClient client(WhereReached(server, address.text()).c_str());
   EXPECT_THAT(textOf(failureOf([&]() { ping(client, 1); })), HasSubstr("not you"));
 }
 

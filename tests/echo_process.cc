@@ -10,6 +10,7 @@
 #include "shoal/rpc/server.h"
 #include "shoal/tests/echo_options.h"
 #include "shoal/tests/echo_server.h"
+#include "shoal/tests/where_reached.h"
 
 int main(int argc, char** argv) {
   const std::string address = argv[1];
@@ -18,7 +19,6 @@ int main(int argc, char** argv) {
   options.upgrade = false;  // what is tested over TCP shall go over TCP
   shoal::RpcServer server(kj::heap<shoal::EchoServer>(), address.c_str(), 0, capnp::ReaderOptions(),
                           options);
-  const uint port = server.getPort().wait(server.getWaitScope());
-  std::cout << (port == 0 ? address : "127.0.0.1:" + std::to_string(port)) << std::endl;
+  std::cout << shoal::WhereReached(server, address) << std::endl;
   kj::NEVER_DONE.wait(server.getWaitScope());
 }

@@ -22,6 +22,7 @@
 #include "shoal/rpc/client.h"
 #include "shoal/rpc/server.h"
 #include "shoal/tests/echo_server.h"
+#include "shoal/tests/where_reached.h"
 
 namespace shoal {
 namespace {
@@ -64,8 +65,7 @@ int Serve(const std::string& address, const std::string& how, uint threads) {
   options.threads = threads;
   BootstrapFactory factory = [](const Peer&) { return kj::heap<EchoServer>(); };
   RpcServer server(factory, address.c_str(), 0, capnp::ReaderOptions(), options);
-  const uint port = server.getPort().wait(server.getWaitScope());
-  std::cout << (port == 0 ? address : "127.0.0.1:" + std::to_string(port)) << std::endl;
+  std::cout << WhereReached(server, address) << std::endl;
   AwaitTermination(signals, server);
   if (how == "drain") {
     auto& timer = server.getIoProvider().getTimer();

@@ -13,6 +13,7 @@
 #include "shoal/rpc/server.h"
 #include "shoal/tests/child_process.h"
 #include "shoal/tests/echo_server.h"
+#include "shoal/tests/where_reached.h"
 
 namespace shoal {
 namespace {
@@ -64,8 +65,7 @@ TEST_P(EndingClient, EndsAndTheServerServesOn) {
   options.upgrade = false;
   RpcServer server(kj::heap<EchoServer>(), address.text().c_str(), 0, capnp::ReaderOptions(),
                    options);
-  const uint port = server.getPort().wait(server.getWaitScope());
-  const std::string connect_to = port == 0 ? address.text() : "127.0.0.1:" + std::to_string(port);
+  const std::string connect_to = WhereReached(server, address.text());
   RpcClient other(connect_to.c_str());
   auto echo = other.getMain<test::Echo>();
   ChildProcess process({kEndingProcess, "client", connect_to, how});
