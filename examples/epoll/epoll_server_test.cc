@@ -63,7 +63,7 @@ TEST_P(EpollServer, AnswersAHundredClientsOfOneThread) {
 TEST_P(EpollServer, AnswersOthersWhileOneNeverReads) {
   const auto deaf = NewClient();
   absl::Status asked = absl::OkStatus();
-  for (int i = 0; asked.ok() && i < 2'000'000; ++i) {
+  for (int i = 0; asked.ok(); ++i) {  // until its answers fill whatever is between the two
     asked = Ask(*deaf, i, absl::Seconds(5));
   }
   EXPECT_TRUE(absl::IsUnavailable(asked)) << "it is left when it does not read: " << asked;
