@@ -348,7 +348,7 @@ void ChannelStream::serve() {
 }
 
 void ChannelStream::getsockopt(int level, int option, void* value, uint* length) {
-  KJ_SYSCALL(::getsockopt(channel->doorbell(), level, option, value, length));
+  KJ_SYSCALL(::getsockopt(channel->socket(), level, option, value, length));
 }
 
 void ChannelStream::setsockopt(int level, int option, const void* value, uint length) {
@@ -359,15 +359,15 @@ void ChannelStream::setsockopt(int level, int option, const void* value, uint le
 }
 
 void ChannelStream::getsockname(struct sockaddr* addr, uint* length) {
-  KJ_SYSCALL(::getsockname(channel->doorbell(), addr, length));
+  KJ_SYSCALL(::getsockname(channel->socket(), addr, length));
 }
 
 void ChannelStream::getpeername(struct sockaddr* addr, uint* length) {
-  KJ_SYSCALL(::getpeername(channel->doorbell(), addr, length));
+  KJ_SYSCALL(::getpeername(channel->socket(), addr, length));
 }
 
 kj::Maybe<int> ChannelStream::getFd() const {
-  return channel->doorbell();
+  return channel->socket();
 }
 
 }  // namespace shoal

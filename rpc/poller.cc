@@ -12,6 +12,11 @@ namespace {
 constexpr auto LONGEST_SPIN = std::chrono::milliseconds(1);
 // A longer budget is spun in pieces, and the event port has its turn after each.
 
+kj::Own<kj::UnixEventPort::FdObserver> observeFd(kj::UnixEventPort& port, int fd) {
+  return kj::heap<kj::UnixEventPort::FdObserver>(
+      port, fd, kj::UnixEventPort::FdObserver::Flags::OBSERVE_READ);
+}
+
 }  // namespace
 
 class Poller::Lingering final: public Poller::Source {
@@ -279,27 +284,42 @@ void Poller::taskFailed(kj::Exception&& exception) {
 Poller::Source::Source(Poller& poller, kj::Own<Channel> channelParam)
     : poller(poller),
       channel(kj::mv(channelParam)),
-      observer(kj::heap<kj::UnixEventPort::FdObserver>(
-          poller.port, channel->doorbell(), kj::UnixEventPort::FdObserver::Flags::OBSERVE_READ)) {
+      doorbell(observeFd(poller.port, channel->doorbells().first)) {
+  if (const int fd = channel->doorbells().second; fd >= 0) {
+    death = observeFd(poller.port, fd);
+  }
   poller.add(*this);
-  observeTask = observe().eagerlyEvaluate([](kj::Exception&& exception) {
-    KJ_LOG(ERROR, "the doorbell of a channel cannot be observed", exception);
-  });
+  observeTask =
+      observe().exclusiveJoin(observeDeath()).eagerlyEvaluate([](kj::Exception&& exception) {
+        KJ_LOG(ERROR, "the doorbell of a channel cannot be observed", exception);
+      });
 }
 
 Poller::Source::~Source() noexcept(false) {
   poller.remove(*this);
   observeTask = nullptr;
-  observer = nullptr;
+  doorbell = nullptr;
+  death = nullptr;
   poller.letGo(kj::mv(channel));
 }
 
 kj::Promise<void> Poller::Source::observe() {
   // The promise is made before the drain, so that no edge between the two is lost.
-  auto readable = observer->whenBecomesReadable();
+  auto readable = doorbell->whenBecomesReadable();
+  wake();
+  return readable.then([this]() { return observe(); });
+}
+
+kj::Promise<void> Poller::Source::observeDeath() {
+  KJ_IF_MAYBE (observer, death) {
+    return (*observer)->whenBecomesReadable().then([this]() { wake(); });
+  }
+  return kj::NEVER_DONE;
+}
+
+void Poller::Source::wake() {
   channel->DrainDoorbell();
   poller.rung();
-  return readable.then([this]() { return observe(); });
 }
 
 }  // namespace shoal

@@ -139,9 +139,12 @@ private:
   friend class Poller;
 
   kj::Promise<void> observe();
+  kj::Promise<void> observeDeath();
+  void wake();
 
   bool served = false;  // in this round
-  kj::Own<kj::UnixEventPort::FdObserver> observer;
+  kj::Own<kj::UnixEventPort::FdObserver> doorbell;
+  kj::Maybe<kj::Own<kj::UnixEventPort::FdObserver>> death;
   kj::Promise<void> observeTask = nullptr;
 };
 

@@ -24,4 +24,7 @@ interface Echo {
 
   exit @6 ();
   # Ends the server's process in the middle of the call, without a word to anybody.
+
+  fork @7 () -> (pid :Int32);
+  # Leaves a process that holds all that the server's holds, does nothing, and is to be killed.
 }

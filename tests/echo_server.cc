@@ -41,4 +41,15 @@ kj::Promise<void> EchoServer::callBack(CallBackContext context) {
 
 kj::Promise<void> EchoServer::exit(ExitContext) { _exit(0); }
 
+kj::Promise<void> EchoServer::fork(ForkContext context) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    while (true) {
+      pause();
+    }
+  }
+  context.getResults().setPid(child);
+  return kj::READY_NOW;
+}
+
 }  // namespace shoal

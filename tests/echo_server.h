@@ -14,6 +14,7 @@ class EchoServer final : public test::Echo::Server {
   kj::Promise<void> child(ChildContext context) override;
   kj::Promise<void> callBack(CallBackContext context) override;
   kj::Promise<void> exit(ExitContext context) override;
+  kj::Promise<void> fork(ForkContext context) override;
 };
 
 }  // namespace shoal

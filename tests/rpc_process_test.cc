@@ -132,6 +132,21 @@ TEST(ShmProcess, NamesTheDeadServerAndItsPid) {
               testing::AllOf(HasSubstr(server.address), HasSubstr(std::to_string(pid))));
 }
 
+TEST(ShmProcess, FailsCallsToADeadServerWhoseChildKeepsTheSocket) {
+  UniqueAddress address("shm");
+  ServerProcess server(address);
+  RpcClient client(server.address.c_str());
+  auto echo = client.getMain<test::Echo>();
+  auto call = echo.neverRequest().send();
+  const pid_t child = echo.forkRequest().send().wait(client.getWaitScope()).getPid();
+  server.process.Kill();
+  const kj::Maybe<kj::Exception> failure =
+      kj::runCatchingExceptions([&] { call.wait(client.getWaitScope()); });
+  EXPECT_EQ(kill(child, SIGKILL), 0) << "the child should have outlived the call";
+  ASSERT_TRUE(failure != nullptr);
+  EXPECT_EQ(KJ_ASSERT_NONNULL(failure).getType(), kj::Exception::Type::DISCONNECTED);
+}
+
 TEST(ShmProcess, AClientThatStartsBeforeItsServerWaitsForIt) {
   UniqueAddress address("shm");
   RpcClient client(address.text().c_str());

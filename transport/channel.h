@@ -107,9 +107,15 @@ class Channel {
 
   // ---- event loops, on a thread that both publishes and receives ----
 
-  // Readable when the peer rang or is gone. It never rings unless
-  // it was asked for.
+  // Readable when the peer rang or is gone. It never rings unless it was asked for.
   virtual int doorbell() const = 0;
+
+  // What doorbell() is made of, for an event loop that watches both and so saves a descriptor a
+  // channel. The second is for the peer's death, or -1.
+  virtual std::pair<int, int> doorbells() const = 0;
+
+  // The connection's, for getsockopt() and the like; only the channel reads or writes it.
+  virtual int socket() const = 0;
 
   // Asks to be rung for the next message. False when one is there already: then do not sleep.
   virtual bool ArmForMessage() = 0;

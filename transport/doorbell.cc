@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include <chrono>
+#include <iterator>
 #include <utility>
 
 #include "shoal/transport/packet.h"
@@ -15,6 +17,18 @@ namespace {
 constexpr int kBatch = 8;  // packets that one system call takes
 constexpr int kBatchesPerDrain = 8;
 constexpr auto kLongestSleep = std::chrono::hours(1);
+
+// Readable when one of them is; nothing when the system cannot.
+UniqueFd WatchBoth(int one, int other) {
+  UniqueFd events(epoll_create1(EPOLL_CLOEXEC));
+  for (const int fd : {one, other}) {
+    epoll_event event = {.events = EPOLLIN, .data = {.fd = fd}};
+    if (events && epoll_ctl(events.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+      events = UniqueFd();
+    }
+  }
+  return events;
+}
 
 }  // namespace
 
@@ -57,7 +71,7 @@ void Doorbell::Drain() {
   const std::lock_guard lock(mutex_);
   // A thread in ppoll() sleeps on if what woke it is gone when it looks.
   if (!polling_) {
-    DrainSocket();
+    DrainAll();
   }
 }
 
@@ -105,8 +119,7 @@ bool Doorbell::DrainSocket() {
     // release: its partner is rings(), so who sees the count sees that there is news.
     rings_.fetch_add(count, std::memory_order_release);
     if (got < 0 || count < static_cast<uint64_t>(got)) {
-      // release: its partner is hung_up().
-      hung_up_.store(true, std::memory_order_release);
+      PeerLeft();
       return drained;
     }
     if (got < kBatch) {
@@ -115,6 +128,17 @@ bool Doorbell::DrainSocket() {
   }
   return drained;
 }
+
+void Doorbell::DrainAll() {
+  DrainSocket();
+  // Each time, as an event loop may hear of it only once.
+  if (watch_.ended()) {
+    PeerLeft();
+  }
+}
+
+// release: its partner is hung_up().
+void Doorbell::PeerLeft() { hung_up_.store(true, std::memory_order_release); }
 
 void Doorbell::KeepNews(IncomingPackets& packets, int index) {
   mmsghdr& packet = packets.headers[index];
@@ -151,21 +175,32 @@ void Doorbell::Sleep(uint64_t seen, const Deadline& deadline) {
   lock.unlock();
   Poll(deadline);
   lock.lock();
-  DrainSocket();
+  DrainAll();
   polling_ = false;
   drained_.notify_all();
 }
 
 void Doorbell::Poll(const Deadline& deadline) {
   const timespec timeout = ToTimespec(deadline.Left(kLongestSleep));
-  pollfd socket = {.fd = socket_.get(), .events = POLLIN, .revents = 0};
-  ppoll(&socket, 1, &timeout, nullptr);
+  pollfd events[] = {{.fd = socket(), .events = POLLIN, .revents = 0},
+                     {.fd = watch_.fd(), .events = POLLIN, .revents = 0}};  // if there is one
+  ppoll(events, std::size(events), &timeout, nullptr);
+}
+
+int Doorbell::fd() {
+  if (watch_.fd() < 0) {
+    return socket();
+  }
+  const std::lock_guard lock(mutex_);
+  if (!events_) {
+    events_ = WatchBoth(socket(), watch_.fd());
+  }
+  return events_ ? events_.get() : socket();
 }
 
 void Doorbell::HangUp() {
   shutdown(socket_.get(), SHUT_RDWR);
-  // release: its partner is hung_up(), which tells that the socket is shut.
-  hung_up_.store(true, std::memory_order_release);
+  PeerLeft();
 }
 
 }  // namespace shoal

@@ -7,11 +7,13 @@
 #include <cstdint>
 #include <mutex>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "shoal/transport/deadline.h"
+#include "shoal/transport/peer_watch.h"
 #include "shoal/transport/unique_fd.h"
 
 namespace shoal {
@@ -23,8 +25,9 @@ struct IncomingFdLimits {
 };
 
 // A ring is one packet of one byte; a longer packet, which may have descriptors, is news. The
-// socket's hang-up is the peer's death, reported by the kernel at once, so there are no heartbeats.
-// Nobody else holds an end, so nobody else can drain or block it. Any thread may call any member.
+// socket's hang-up is the peer's death, reported by the kernel at once, so there are no heartbeats;
+// a PeerWatch hears of it where a child of the peer keeps the socket open. Nobody else holds an
+// end, so nobody else can drain or block it. Any thread may call any member.
 class Doorbell {
  public:
   static constexpr size_t kMaxNewsBytes = 128;
@@ -37,9 +40,9 @@ class Doorbell {
     bool fds_lost = false;  // this process could not have one of them, or there were too many
   };
 
-  // `socket` is a connected, non-blocking SOCK_SEQPACKET Unix socket.
-  explicit Doorbell(UniqueFd socket, const IncomingFdLimits& limits = {})
-      : socket_(std::move(socket)), limits_(limits) {}
+  // `socket` is a connected, non-blocking SOCK_SEQPACKET Unix socket, whose peer `watch` watches.
+  explicit Doorbell(UniqueFd socket, const IncomingFdLimits& limits = {}, PeerWatch watch = {})
+      : socket_(std::move(socket)), watch_(std::move(watch)), limits_(limits) {}
 
   // Wakes the peer. Never blocks and never fails: when the socket is full of rings that the peer
   // has not read, it is going to wake anyway.
@@ -78,27 +81,38 @@ class Doorbell {
   // return when the wake-up came in between. acquire: its partner is the release in DrainSocket().
   uint64_t rings() const { return rings_.load(std::memory_order_acquire); }
 
-  // True once the peer's end is closed, which is how its death looks, or once HangUp() was called.
-  // What the peer published before is still in the rings. Its partner is the store in
-  // DrainSocket(): the rings read after this load hold all that the peer ever published.
+  // True once the peer's end is closed, which is how its death looks, or its process is known to
+  // have ended, or once HangUp() was called. What the peer published before is still in the rings.
+  // acquire: its partner is the release in PeerLeft(), so the rings read after this load hold all
+  // that the peer ever published.
   bool hung_up() const { return hung_up_.load(std::memory_order_acquire); }
 
   // Ends the connection; the peer sees it at once. The descriptor stays open until destruction,
   // because messages that outlive the channel may still name it.
   void HangUp();
 
-  // Readable when a ring or the hang-up waits to be drained.
-  int fd() const { return socket_.get(); }
+  // Readable when a ring or the peer's death waits to be drained. The first call makes it of the
+  // two of fds(); it is the socket alone where no process is watched, or no descriptor is left for
+  // it.
+  int fd();
+
+  // The socket, and PeerWatch::fd().
+  std::pair<int, int> fds() const { return {socket_.get(), watch_.fd()}; }
+
+  int socket() const { return socket_.get(); }
 
  private:
   struct IncomingPackets;
 
   bool SocketReadable();
   bool DrainSocket();
+  void DrainAll();
+  void PeerLeft();
   void KeepNews(IncomingPackets& packets, int index);
   void Poll(const Deadline& deadline);
 
   const UniqueFd socket_;
+  const PeerWatch watch_;
   const IncomingFdLimits limits_;
   std::atomic<uint64_t> rings_ = 0;
   std::atomic<bool> hung_up_ = false;
@@ -107,6 +121,7 @@ class Doorbell {
   std::mutex mutex_;
   std::condition_variable drained_;
   bool polling_ = false;
+  UniqueFd events_;  // fd(), once it was asked for
   std::vector<Packet> news_;
   size_t fds_waiting_ = 0;  // those of news_
   std::atomic<bool> flooded_ = false;

@@ -288,6 +288,63 @@ TEST(Doorbell, HearsThePeersDeath) {
   EXPECT_EQ(doorbell.rings(), 0u);
 }
 
+Peer PeerOf(const Sleeper& process) {
+  return {.address = "shm:peer", .pid = process.pid(), .uid = getuid()};
+}
+
+// A bell whose peer is another process, with the peer's socket, which a child of it might have.
+struct BellOfAnother {
+  BellOfAnother() : BellOfAnother(Sockets()) {}
+
+  Sleeper peer;
+  UniqueFd socket_of_child;
+  Doorbell doorbell;
+
+ private:
+  explicit BellOfAnother(std::pair<UniqueFd, UniqueFd> sockets)
+      : socket_of_child(std::move(sockets.second)),
+        doorbell(std::move(sockets.first), {}, PeerWatch::Create(PeerOf(peer)).value()) {}
+};
+
+TEST(Doorbell, HearsThePeersDeathWhileAChildOfItHasTheSocket) {
+  BellOfAnother bell;
+  EXPECT_FALSE(Readable(bell.doorbell.fd()));
+  bell.peer.Kill();
+  EXPECT_TRUE(Readable(bell.doorbell.fd()));
+  EXPECT_TRUE(Readable(bell.doorbell.fds().second));
+  bell.doorbell.Drain();
+  EXPECT_TRUE(bell.doorbell.hung_up());
+}
+
+TEST(Doorbell, HearsThePeersDeathWithTheRingsBeforeIt) {
+  BellOfAnother bell;
+  ASSERT_EQ(send(bell.socket_of_child.get(), "!", 1, 0), 1);
+  EXPECT_TRUE(Readable(bell.doorbell.fd()));
+  bell.peer.Kill();
+  bell.doorbell.Drain();
+  EXPECT_EQ(bell.doorbell.rings(), 1u);
+  EXPECT_TRUE(bell.doorbell.hung_up());
+}
+
+TEST(Doorbell, WakesASleeperAtThePeersDeathWhileAChildOfItHasTheSocket) {
+  BellOfAnother bell;
+  std::jthread killer([&] { bell.peer.Kill(); });
+  while (!bell.doorbell.hung_up()) {
+    const Deadline lost = Lost();
+    bell.doorbell.Sleep(bell.doorbell.rings(), lost);
+    ASSERT_FALSE(lost.passed());
+  }
+}
+
+TEST(Doorbell, IsItsSocketAloneWhereThereIsNoDescriptorForMore) {
+  BellOfAnother bell;
+  {
+    const LoweredLimit limit(RLIMIT_NOFILE, 3);
+    EXPECT_EQ(bell.doorbell.fd(), bell.doorbell.socket());
+  }
+  EXPECT_NE(bell.doorbell.fd(), bell.doorbell.socket());
+}
+
 TEST(Doorbell, HearsThePeersDeathBehindItsLastRings) {
   auto [socket, peer] = Sockets();
   Doorbell doorbell(std::move(socket));

@@ -21,6 +21,7 @@
 #include "shoal/schema/hello.capnp.h"
 #include "shoal/transport/link.h"
 #include "shoal/transport/packet.h"
+#include "shoal/transport/peer_watch.h"
 #include "shoal/transport/shm_channel.h"
 #include "shoal/transport/socket.h"
 
@@ -247,8 +248,8 @@ absl::StatusOr<PeerOutbox> MapRegions(Hello& hello, const Peer& peer,
   return theirs;
 }
 
-std::unique_ptr<Channel> Join(UniqueFd socket, Outbox own, PeerOutbox theirs, const Hello& hello,
-                              const Peer& peer, const ChannelOptions& options) {
+std::unique_ptr<Channel> Join(UniqueFd socket, PeerWatch watch, Outbox own, PeerOutbox theirs,
+                              const Hello& hello, const Peer& peer, const ChannelOptions& options) {
   const SlabLimits limits = {.slab_bytes = options.slab_bytes,
                              .max_bytes = std::min(options.max_slabs_bytes, hello.peer_slabs_bytes),
                              .idle_time = options.slab_idle_time,
@@ -258,7 +259,7 @@ std::unique_ptr<Channel> Join(UniqueFd socket, Outbox own, PeerOutbox theirs, co
                               .sent = hello.max_fds_per_message};
   return std::make_unique<ShmChannel>(
       std::make_shared<Link>(std::move(own), std::move(theirs), peer, std::move(socket), limits,
-                             fd_limits),
+                             fd_limits, std::move(watch)),
       options);
 }
 
@@ -298,8 +299,12 @@ absl::StatusOr<std::unique_ptr<Channel>> ClientHandshake::Finish() {
   if (!theirs.ok()) {
     return theirs.status();
   }
-  return Join(std::move(socket_), std::move(own_), *std::move(theirs), *hello, (*greeted)->peer,
-              options_);
+  absl::StatusOr<PeerWatch> watch = PeerWatch::Create((*greeted)->peer);
+  if (!watch.ok()) {
+    return watch.status();
+  }
+  return Join(std::move(socket_), *std::move(watch), std::move(own_), *std::move(theirs), *hello,
+              (*greeted)->peer, options_);
 }
 
 absl::StatusOr<std::unique_ptr<Channel>> ServerHandshake::Finish() {
@@ -324,6 +329,10 @@ absl::StatusOr<std::unique_ptr<Channel>> ServerHandshake::Answer() {
   if (!theirs.ok()) {
     return theirs.status();
   }
+  absl::StatusOr<PeerWatch> watch = PeerWatch::Create((*greeted)->peer);
+  if (!watch.ok()) {
+    return watch.status();
+  }
   absl::StatusOr<Outbox> own = NewOutbox(options_);
   if (!own.ok()) {
     return own.status();
@@ -331,8 +340,8 @@ absl::StatusOr<std::unique_ptr<Channel>> ServerHandshake::Answer() {
   if (absl::Status sent = SendHello(socket_.get(), *own, options_); !sent.ok()) {
     return sent;
   }
-  return Join(std::move(socket_), *std::move(own), *std::move(theirs), *hello, (*greeted)->peer,
-              options_);
+  return Join(std::move(socket_), *std::move(watch), *std::move(own), *std::move(theirs), *hello,
+              (*greeted)->peer, options_);
 }
 
 }  // namespace shoal

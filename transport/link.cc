@@ -21,13 +21,15 @@ size_t MostFdsOnTheWay(const FdLimits& limits) {
 }  // namespace
 
 Link::Link(Outbox own_outbox, PeerOutbox their_outbox, Peer the_peer, UniqueFd socket,
-           const SlabLimits& limits, const FdLimits& the_fd_limits)
+           const SlabLimits& limits, const FdLimits& the_fd_limits, PeerWatch watch)
     : own(std::move(own_outbox)),
       theirs(std::move(their_outbox)),
       peer(std::move(the_peer)),
       fd_limits(the_fd_limits),
-      doorbell(std::move(socket), {.packet = std::max<size_t>(fd_limits.received, 1),  // a slab's
-                                   .waiting = MostFdsOnTheWay(fd_limits)}),
+      doorbell(std::move(socket),
+               {.packet = std::max<size_t>(fd_limits.received, 1),  // a slab's
+                .waiting = MostFdsOnTheWay(fd_limits)},
+               std::move(watch)),
       receipts(own.receipts(), own.shape().receipts),
       parked_peer(&theirs.control().parked.value),
       starved_peer(&theirs.control().starved.value),

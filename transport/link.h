@@ -13,6 +13,7 @@
 #include "shoal/transport/outbox.h"
 #include "shoal/transport/parked_flag.h"
 #include "shoal/transport/peer.h"
+#include "shoal/transport/peer_watch.h"
 #include "shoal/transport/receipts.h"
 #include "shoal/transport/slabs.h"
 
@@ -31,9 +32,10 @@ struct FdLimits {
 // the mappings stay, the blocks that it drops and the receipts that it writes go nowhere. Bodies
 // that wait to be used again hold it too, until those who take them close the lists.
 struct Link {
-  // The parts that the handshake brings together. `socket` is the connection's.
+  // The parts that the handshake brings together. `socket` is the connection's, and `watch` watches
+  // it.
   Link(Outbox own, PeerOutbox theirs, Peer peer, UniqueFd socket, const SlabLimits& limits,
-       const FdLimits& fd_limits = {});
+       const FdLimits& fd_limits = {}, PeerWatch watch = {});
   ~Link();
 
   // True in a forked child, where nothing here may be used.

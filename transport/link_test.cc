@@ -16,7 +16,7 @@ namespace shoal {
 namespace {
 
 bool HasRung(const Link& link) {
-  pollfd socket = {.fd = link.doorbell.fd(), .events = POLLIN, .revents = 0};
+  pollfd socket = {.fd = link.doorbell.socket(), .events = POLLIN, .revents = 0};
   return poll(&socket, 1, 0) == 1;
 }
 

@@ -44,6 +44,8 @@ class ShmChannel final : public Channel {
   bool ended_by_peer() const override { return receiver_.ended(); }
 
   int doorbell() const override { return link_->doorbell.fd(); }
+  std::pair<int, int> doorbells() const override { return link_->doorbell.fds(); }
+  int socket() const override { return link_->doorbell.socket(); }
   bool ArmForMessage() override;
   bool ArmForRoom() override;
   void DisarmDoorbell() override;

@@ -65,6 +65,8 @@ class SocketChannel final : public Channel {
 
   // An epoll: readable when the socket is, and, while armed for room, when it can be written.
   int doorbell() const override { return events_.get(); }
+  std::pair<int, int> doorbells() const override { return {events_.get(), -1}; }
+  int socket() const override { return socket_.get(); }
   bool ArmForMessage() override { return !Readable(); }
   bool ArmForRoom() override;
   void DisarmDoorbell() override;
