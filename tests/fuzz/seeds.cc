@@ -264,6 +264,7 @@ std::vector<Seed> PeerSeeds() {
   constexpr auto kFds = static_cast<uint8_t>(SlotKind::kFds);
   constexpr auto kMore = static_cast<uint8_t>(SlotKind::kMore);
   constexpr auto kEnd = static_cast<uint8_t>(SlotKind::kEnd);
+  constexpr auto kStruct = static_cast<uint8_t>(SlotKind::kStruct);
   return {
       {"conversation", Conversation(kUntrusting), StatusCode::kUnavailable},
       {"conversation-trusting", Conversation(kTrusting), StatusCode::kUnavailable},
@@ -274,6 +275,10 @@ std::vector<Seed> PeerSeeds() {
       {"kind-0", SlotSeed(0, 0, 0), StatusCode::kDataLoss},
       {"many-inline-words", SlotSeed(kMessage, 32, 0), StatusCode::kDataLoss},
       {"many-blocks", SlotSeed(kMessage, 0, UINT16_MAX), StatusCode::kDataLoss},
+      {"struct", SlotSeed(kStruct, 2, 1), StatusCode::kDeadlineExceeded},
+      {"struct-beyond-its-words", SlotSeed(kStruct, 2, UINT16_MAX), StatusCode::kDeadlineExceeded},
+      {"struct-of-nothing", SlotSeed(kStruct, 0, 0), StatusCode::kDataLoss},
+      {"struct-of-many-words", SlotSeed(kStruct, 32, 0), StatusCode::kDataLoss},
       {"fds-never-sent", SlotSeed(kFds, 1, 0), StatusCode::kDataLoss},
       {"block-of-no-slab", BlockSeed(9, 0, 1), StatusCode::kDataLoss},
       {"block-past-end", BlockSeed(0, 8191, 2), StatusCode::kDataLoss},
