@@ -7,7 +7,9 @@
 
 namespace shoal {
 
-// Those that were installed when this was built.
+// Those that were installed when this was built. None with ThreadSanitizer: libraries that were not
+// built with it look to it as if they raced, and while they wait it keeps the signal from them that
+// should end them.
 std::vector<PeerLibrary> PeerLibraries();
 
 }  // namespace shoal
