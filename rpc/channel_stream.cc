@@ -170,11 +170,14 @@ bool ChannelStream::fill(Buffers& buffers) {
 }
 
 bool ChannelStream::receive() {
-  if (ended || readAborted) {
+  if (ended || readAborted || !isReadable()) {
     return false;
   }
   auto received = channel->TryReceive();
   if (!received.ok()) {
+    if (stalls(received.status())) {
+      return false;
+    }
     if (!channel->ended_by_peer()) {
       kj::throwFatalException(SHOAL_EXCEPTION(received.status()));
     }
@@ -205,7 +208,7 @@ void ChannelStream::discard() {
   // The peer's writes and its end must not wait for a reader that is not there.
   const auto received = channel->TryReceive();
   handled();
-  ended = !received.ok();
+  ended = !received.ok() && !stalls(received.status());
 }
 
 // Writing -------------------------------------------------------------------
@@ -318,13 +321,13 @@ bool ChannelStream::isWaiting() {
 }
 
 bool ChannelStream::isReady() {
-  return (isReading() && channel->Readable()) || (flushing && channel->Flushable()) ||
+  return (isReading() && isReadable()) || (flushing && channel->Flushable()) ||
          (disconnectFulfiller != nullptr && isWriteDisconnected());
 }
 
 bool ChannelStream::arm() {
   // A message that nobody wants to read yet does not keep the loop awake; a notice does.
-  const bool noMessage = channel->ArmForMessage() || !isReading();
+  const bool noMessage = armForMessage() || !isReading();
   return noMessage && (!flushing || channel->ArmForRoom()) &&
          (disconnectFulfiller == nullptr || !isWriteDisconnected());
 }
@@ -337,7 +340,7 @@ void ChannelStream::serve() {
     KJ_ASSERT_NONNULL(disconnectFulfiller)->fulfill();
     disconnectFulfiller = nullptr;
   }
-  if (!channel->Readable()) {
+  if (!isReadable()) {
     return;
   }
   KJ_IF_MAYBE (waiting, reader) {

@@ -8,6 +8,7 @@
 #include "kj/timer.h"
 #include "shoal/rpc/duration.h"
 #include "shoal/rpc/exception.h"
+#include "shoal/rpc/poller.h"
 #include "shoal/transport/handshake.h"
 #include "shoal/transport/shm_connect.h"
 #include "shoal/transport/shm_listener.h"

@@ -10,9 +10,6 @@
 
 namespace shoal {
 
-constexpr auto DELAY_WHEN_EXHAUSTED = 50 * kj::MILLISECONDS;
-// How long a server that has no descriptor for another client waits for one to come back.
-
 kj::Promise<kj::Own<Channel>> connectChannel(kj::UnixEventPort& port, kj::StringPtr address,
                                              const ChannelOptions& options);
 // Like Connect() of the transport, with its errors as exceptions.

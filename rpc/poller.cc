@@ -289,10 +289,7 @@ Poller::Source::Source(Poller& poller, kj::Own<Channel> channelParam)
     death = observeFd(poller.port, fd);
   }
   poller.add(*this);
-  observeTask =
-      observe().exclusiveJoin(observeDeath()).eagerlyEvaluate([](kj::Exception&& exception) {
-        KJ_LOG(ERROR, "the doorbell of a channel cannot be observed", exception);
-      });
+  beginObserving();
 }
 
 Poller::Source::~Source() noexcept(false) {
@@ -303,11 +300,36 @@ Poller::Source::~Source() noexcept(false) {
   poller.letGo(kj::mv(channel));
 }
 
+void Poller::Source::beginObserving() {
+  observeTask =
+      observe().exclusiveJoin(observeDeath()).eagerlyEvaluate([](kj::Exception&& exception) {
+        KJ_LOG(ERROR, "the doorbell of a channel cannot be observed", exception);
+      });
+}
+
 kj::Promise<void> Poller::Source::observe() {
   // The promise is made before the drain, so that no edge between the two is lost.
-  auto readable = doorbell->whenBecomesReadable();
+  kj::Promise<void> next = doorbell->whenBecomesReadable();
   wake();
-  return readable.then([this]() { return observe(); });
+  if (channel->short_of_descriptors()) {
+    // There is no edge when a descriptor comes back, nor for rings once the socket is full.
+    next = next.exclusiveJoin(poller.port.getTimer().afterDelay(DELAY_WHEN_EXHAUSTED));
+  }
+  return next.then([this]() { return observe(); });
+}
+
+bool Poller::Source::stalls(const absl::Status& error) {
+  if (!absl::IsResourceExhausted(error) || !channel->short_of_descriptors()) {
+    return false;
+  }
+  if (!warned) {
+    KJ_LOG(WARNING, "no message can be received for now", error.ToString().c_str());
+    warned = true;
+  }
+  // The edge of what waits may have been handled before it came to the front.
+  beginObserving();
+  stalled = channel->short_of_descriptors();
+  return true;
 }
 
 kj::Promise<void> Poller::Source::observeDeath() {
@@ -319,6 +341,8 @@ kj::Promise<void> Poller::Source::observeDeath() {
 
 void Poller::Source::wake() {
   channel->DrainDoorbell();
+  stalled = false;
+  warned = warned && channel->short_of_descriptors();
   poller.rung();
 }
 

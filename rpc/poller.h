@@ -3,11 +3,16 @@
 
 #include "kj/async-unix.h"
 #include "kj/async.h"
+#include "kj/time.h"
 #include "kj/vector.h"
 #include "shoal/transport/channel.h"
 #include "shoal/transport/spin_budget.h"
 
 namespace shoal {
+
+constexpr auto DELAY_WHEN_EXHAUSTED = 50 * kj::MILLISECONDS;
+// How long one who has no descriptor, for another client or for what a peer sends, waits for one to
+// come back.
 
 class Poller: private kj::TaskSet::ErrorHandler {
   // Looks after all the channels of one thread. There should be just one in a thread: two that spin
@@ -120,6 +125,14 @@ protected:
   virtual bool arm() = 0;
   // Asks the peer to ring for what this source waits for. False when it is there already.
 
+  bool isReadable() { return !stalled && channel->Readable(); }
+  // What isReady() looks at for messages, and armForMessage() is what arm() calls for them.
+  bool armForMessage() { return channel->ArmForMessage() || stalled; }
+
+  bool stalls(const absl::Status& error);
+  // Whether `error`, of TryReceive(), is none but that this process has no descriptor for what the
+  // peer has sent. Then the source is not readable until it is time to try again.
+
   void wait() { poller.wait(*this); }
   // To be called whenever isWaiting() has become true.
 
@@ -138,11 +151,14 @@ protected:
 private:
   friend class Poller;
 
+  void beginObserving();
   kj::Promise<void> observe();
   kj::Promise<void> observeDeath();
   void wake();
 
-  bool served = false;  // in this round
+  bool served = false;   // in this round
+  bool stalled = false;  // the next message waits for a descriptor, and it is not time to try again
+  bool warned = false;   // of that, and it still lasts
   kj::Own<kj::UnixEventPort::FdObserver> doorbell;
   kj::Maybe<kj::Own<kj::UnixEventPort::FdObserver>> death;
   kj::Promise<void> observeTask = nullptr;

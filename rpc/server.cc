@@ -8,6 +8,7 @@
 #include "kj/debug.h"
 #include "shoal/rpc/channels.h"
 #include "shoal/rpc/context.h"
+#include "shoal/rpc/poller.h"
 #include "shoal/rpc/sessions.h"
 #include "shoal/rpc/upgrade.h"
 #include "shoal/rpc/vat.h"

@@ -189,6 +189,9 @@ kj::Maybe<VatNetwork::MaybeIncoming> VatNetwork::tryTake() {
     if (channel->ended_by_peer()) {
       return MaybeIncoming(nullptr);
     }
+    if (stalls(received.status())) {
+      return nullptr;
+    }
     kj::throwFatalException(SHOAL_EXCEPTION(received.status()));
   }
   handled();
@@ -201,7 +204,7 @@ kj::Maybe<VatNetwork::MaybeIncoming> VatNetwork::tryTake() {
 }
 
 kj::Promise<VatNetwork::MaybeIncoming> VatNetwork::receiveIncomingMessage() {
-  if (failure == nullptr && (!channel->Readable() || poller.mustYield())) {
+  if (failure == nullptr && (!isReadable() || poller.mustYield())) {
     return isDrained() ? kj::Promise<MaybeIncoming>(MaybeIncoming(nullptr)) : receiveWhenReady();
   }
   return kj::evalNow([this]() -> kj::Promise<MaybeIncoming> {
@@ -246,19 +249,18 @@ bool VatNetwork::isWaiting() {
 }
 
 bool VatNetwork::isReady() {
-  return (receiver != nullptr && channel->Readable()) || (isSending() && channel->Flushable());
+  return (receiver != nullptr && isReadable()) || (isSending() && channel->Flushable());
 }
 
 bool VatNetwork::arm() {
-  return (receiver == nullptr || channel->ArmForMessage()) &&
-         (!isSending() || channel->ArmForRoom());
+  return (receiver == nullptr || armForMessage()) && (!isSending() || channel->ArmForRoom());
 }
 
 void VatNetwork::serve() {
   if (isSending() && channel->Flushable()) {
     flush();
   }
-  if (receiver == nullptr || !channel->Readable()) {
+  if (receiver == nullptr || !isReadable()) {
     return;
   }
   auto& fulfiller = *KJ_ASSERT_NONNULL(receiver);
@@ -267,7 +269,7 @@ void VatNetwork::serve() {
     KJ_IF_MAYBE (taken, tryTake()) {
       fulfiller.fulfill(kj::mv(*taken));
     } else {
-      done = false;  // a part of a message
+      done = false;  // a part of a message, or none for now
     }
   });
   if (done) {

@@ -193,14 +193,55 @@ TEST(DescriptorLimit, OfASenderHasItSendInFragmentsUntilItIsLifted) {
   ExpectToGrowAgain(pair);
 }
 
-TEST(DescriptorLimit, OfAReceiverEndsItsConnectionWhereASlabComesAndIsNamed) {
+TEST(DescriptorLimit, OfAReceiverIsNamedAndHasAMessageInANewSlabWaitUntilItIsLifted) {
+  Pair pair(SmallSlabs());
+  ASSERT_THAT(Send(*pair.left, 1), Succeeds());
+  ASSERT_THAT(Send(*pair.left, 2, kMoreThanASlab), Succeeds());
+  ASSERT_THAT(Send(*pair.left, 3), Succeeds());
+  {
+    const LoweredLimit limit(RLIMIT_NOFILE, 3);
+    ExpectNext(*pair.right, 1);
+    EXPECT_THAT(pair.right->Receive(), Fails(kResourceExhausted, "RLIMIT_NOFILE is 3"));
+    EXPECT_THAT(pair.right->TryReceive(), Fails(kResourceExhausted, "RLIMIT_NOFILE is 3"));
+    EXPECT_TRUE(pair.right->short_of_descriptors());
+    ASSERT_THAT(Send(*pair.right, 4), Succeeds());
+    ExpectNext(*pair.left, 4);
+  }
+  ExpectNext(*pair.right, 2, kMoreThanASlab);
+  EXPECT_FALSE(pair.right->short_of_descriptors());
+  ExpectNext(*pair.right, 3);
+  ExpectToPass(pair, 5);
+}
+
+TEST(DescriptorLimit, OfAReceiverIsNamedAndHasAMessageWithDescriptorsWaitUntilItIsLifted) {
+  Pair pair(SmallSlabs());
+  OutgoingMessage message = Numbered(*pair.left, 1);
+  const int fd = STDIN_FILENO;
+  message.SetFds({&fd, 1});
+  ASSERT_THAT(pair.left->Publish(std::move(message)), Succeeds());
+  {
+    const LoweredLimit limit(RLIMIT_NOFILE, 3);
+    EXPECT_THAT(pair.right->Receive(), Fails(kResourceExhausted, "RLIMIT_NOFILE is 3"));
+  }
+  auto received = pair.right->Receive();
+  ASSERT_THAT(received, Succeeds());
+  ExpectNumbered(*received, 1);
+  EXPECT_EQ(received->fds().size(), 1u);
+}
+
+TEST(DescriptorLimit, OfAReceiverDoesNotHideThePeersDeathNorWhatItPublishedBefore) {
   Pair pair(SmallSlabs());
   ASSERT_THAT(Send(*pair.left, 1, kMoreThanASlab), Succeeds());
   {
     const LoweredLimit limit(RLIMIT_NOFILE, 3);
     EXPECT_THAT(pair.right->Receive(), Fails(kResourceExhausted, "RLIMIT_NOFILE is 3"));
+    pair.left->HangUp();
+    EXPECT_THAT(pair.right->Receive(), Fails(kResourceExhausted, "RLIMIT_NOFILE is 3"));
+    EXPECT_TRUE(pair.right->hung_up());
+    EXPECT_THAT(Send(*pair.right, 2), Fails(kUnavailable, "is gone"));
   }
-  EXPECT_THAT(pair.left->Receive(), Fails(kUnavailable, "is gone"));
+  ExpectNext(*pair.right, 1, kMoreThanASlab);
+  EXPECT_THAT(pair.right->Receive(), Fails(kUnavailable, "is gone"));
 }
 
 TEST(FileSizeLimit, HasASenderSendInFragmentsWithoutASignalUntilItIsLifted) {

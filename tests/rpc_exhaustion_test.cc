@@ -7,10 +7,16 @@
 #include <memory>
 #include <string>
 
+#include "capnp/rpc.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "kj/async-io.h"
 #include "kj/exception.h"
+#include "shoal/rpc/channels.h"
 #include "shoal/rpc/client.h"
+#include "shoal/rpc/poller.h"
+#include "shoal/rpc/vat.h"
+#include "shoal/rpc/vat_network.h"
 #include "shoal/tests/child_process.h"
 #include "shoal/tests/echo.capnp.h"
 #include "shoal/transport/test_process.h"
@@ -108,6 +114,59 @@ TEST_P(RpcExhaustion, OfAClientsDescriptorsFailsItsCallsAndNamesTheReason) {
   EXPECT_EQ(OpenDescriptors(), before);
   Caller third(server_address);
   EXPECT_EQ(third.Ping(4), 4);
+}
+
+// A client that sees its channel.
+struct ChannelCaller {
+  explicit ChannelCaller(const std::string& address)
+      : network(poller,
+                connectChannel(io.unixEventPort, address.c_str(), forRpc({})).wait(io.waitScope),
+                capnp::rpc::twoparty::Side::CLIENT),
+        rpc_system(capnp::makeRpcClient(network)) {}
+
+  capnp::RemotePromise<test::Echo::FillResults> Fill(uint64_t bytes, uint8_t value) {
+    auto request = echo.fillRequest();
+    request.setBytes(bytes);
+    request.setValue(value);
+    return request.send();
+  }
+
+  void RunUntilAMessageWaitsForADescriptor() {
+    Channel& channel = network.getChannel();
+    while (!channel.short_of_descriptors() || !channel.Readable()) {
+      io.provider->getTimer().afterDelay(1 * kj::MILLISECONDS).wait(io.waitScope);
+    }
+  }
+
+  kj::AsyncIoContext io = kj::setupAsyncIo();
+  Poller poller{io.unixEventPort};
+  VatNetwork network;
+  capnp::RpcSystem<capnp::rpc::twoparty::VatId> rpc_system;
+  test::Echo::Client echo = bootstrapServer(rpc_system).castAs<test::Echo>();
+};
+
+class ShmRpcExhaustion : public testing::Test {
+ protected:
+  ShmRpcExhaustion() { server.ReadLine(); }
+
+  UniqueAddress address{"shm"};
+  ChildProcess server{{"tests/echo_process", address.text()}};
+};
+
+TEST_F(ShmRpcExhaustion, OfAClientsDescriptorsHasAnAnswerInANewSlabWaitUntilThereAreSome) {
+  constexpr uint64_t kMoreThanASlab = 4 << 20;
+  ChannelCaller caller(address.text());
+  EXPECT_EQ(caller.Fill(1, 7).wait(caller.io.waitScope).getData()[0], 7);
+  auto limit = std::make_unique<LoweredLimit>(RLIMIT_NOFILE, 3);
+  auto answer = caller.Fill(kMoreThanASlab, 8);
+  caller.RunUntilAMessageWaitsForADescriptor();
+  // Comes back only when the loop has nothing more to do: it sleeps between two tries.
+  EXPECT_FALSE(answer.poll(caller.io.waitScope));
+  limit.reset();
+  auto data = answer.wait(caller.io.waitScope).getData();
+  EXPECT_EQ(data.size(), kMoreThanASlab);
+  EXPECT_EQ(data[kMoreThanASlab - 1], 8);
+  EXPECT_EQ(caller.Fill(1, 9).wait(caller.io.waitScope).getData()[0], 9);
 }
 
 INSTANTIATE_TEST_SUITE_P(Over, RpcExhaustion, testing::Values("shm", "unix", "tcp"),

@@ -22,7 +22,8 @@ namespace shoal {
 // One thread may build and publish while another receives; messages may be dropped on any. All
 // errors name the peer. kUnavailable: the peer is gone or closed the channel, what it published
 // before has been received. kDataLoss: the peer broke the protocol. After either the channel stays
-// in that state.
+// in that state. kResourceExhausted from receiving, while short_of_descriptors(): nothing is lost,
+// and the channel goes on when there is room.
 //
 // A channel belongs to the process that made it. In a child which that forks, every call answers
 // kFailedPrecondition, and destroying the channel leaves the parent's alone.
@@ -117,6 +118,13 @@ class Channel {
   // The connection's, for getsockopt() and the like; only the channel reads or writes it.
   virtual int socket() const = 0;
 
+  // True while the peer has sent a descriptor, its own or that of memory for a message, and this
+  // process has no room for one (RLIMIT_NOFILE). Messages that need none are received as ever. Then
+  // TryReceive() fails with kResourceExhausted, as Receive() does once the next message needs it.
+  // The doorbell stays readable and rings no more, so an event loop does not wait for it, but
+  // drains it and receives again after some milliseconds. Known once it was drained, or waited for.
+  virtual bool short_of_descriptors() const = 0;
+
   // Asks to be rung for the next message. False when one is there already: then do not sleep.
   virtual bool ArmForMessage() = 0;
 
@@ -130,7 +138,8 @@ class Channel {
   // Takes that back, once awake.
   virtual void DisarmDoorbell() = 0;
 
-  // Reads what the doorbell has, without waiting; edge-triggered loops need this before they sleep.
+  // Reads what the doorbell has, without waiting; edge-triggered loops need this before they sleep,
+  // and again after a while if it leaves something: see short_of_descriptors().
   virtual void DrainDoorbell() = 0;
 
   // Whether Flush() would get on with what is pending, the end included, or fail.

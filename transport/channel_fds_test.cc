@@ -5,15 +5,21 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <array>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "capnp/message.h"
+#include "capnp/serialize.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "shoal/schema/news.capnp.h"
 #include "shoal/transport/channel.h"
+#include "shoal/transport/packet.h"
 #include "shoal/transport/test_channels.h"
 #include "shoal/transport/test_process.h"
 #include "shoal/transport/unique_fd.h"
@@ -199,20 +205,77 @@ TEST_F(ChannelFds, ThatAreNotOpenFailTheirMessageAlone) {
   }
 }
 
-TEST_F(ChannelFds, ThatThisProcessCannotHaveAreMissingFromTheirMessage) {
+TEST_F(ChannelFds, ThatThisProcessCannotHaveHoldTheirMessageUntilItCan) {
   Pair pair(TakingFds());
-  ASSERT_TRUE(SendWithFiles(*pair.left, 1, 3).ok());
-  std::optional<IncomingMessage> message;
+  ASSERT_TRUE(SendWithFiles(*pair.left, 10, 3).ok());
+  ASSERT_TRUE(SendWithFiles(*pair.left, 20, 1).ok());
   {
     const LoweredLimit limit(RLIMIT_NOFILE, 3);
-    auto received = pair.right->Receive();
-    ASSERT_TRUE(received.ok()) << received.status();
-    message = *std::move(received);
+    const absl::Status received = pair.right->Receive().status();
+    EXPECT_TRUE(absl::IsResourceExhausted(received)) << received;
+    EXPECT_THAT(Text(received), HasSubstr("RLIMIT_NOFILE is 3"));
   }
-  ExpectNumbered(*message, 1);
-  EXPECT_EQ(message->fds().size(), 0);
-  ASSERT_TRUE(SendWithFiles(*pair.left, 2, 1).ok());
-  ExpectNextWithFiles(*pair.right, 2, 1);
+  ExpectNextWithFiles(*pair.right, 10, 3);
+  ExpectNextWithFiles(*pair.right, 20, 1);
+}
+
+// A channel whose right end knows that a descriptor waits for it, which it cannot have, and whose
+// message is not there yet.
+struct ShortPair : Pair {
+  explicit ShortPair(const ChannelOptions& options = TakingFds()) : Pair(options) {
+    capnp::MallocMessageBuilder news;
+    news.initRoot<schema::News>().setMessageFds();
+    const kj::Array<capnp::word> words = capnp::messageToFlatArray(news);
+    const auto bytes = std::as_bytes(std::span(words.begin(), words.size()));
+    EXPECT_TRUE(SendPacket(left->socket(), bytes, std::array{STDIN_FILENO}).ok());
+    limit.emplace(RLIMIT_NOFILE, 3);
+    right->DrainDoorbell();
+    EXPECT_TRUE(right->short_of_descriptors());
+  }
+
+  std::optional<LoweredLimit> limit;
+};
+
+TEST_F(ChannelFds, ThatThisProcessCannotHaveAreToldToAnEventLoopWhichNothingElseWouldWake) {
+  ShortPair pair;
+  EXPECT_TRUE(absl::IsResourceExhausted(pair.right->TryReceive().status()));
+  ASSERT_TRUE(Send(*pair.left, 2).ok());
+  ExpectNext(*pair.right, 2);
+  EXPECT_TRUE(absl::IsResourceExhausted(pair.right->TryReceive().status()));
+  pair.limit.reset();
+  EXPECT_TRUE(pair.right->TryReceive().ok());
+  EXPECT_FALSE(pair.right->short_of_descriptors());
+}
+
+TEST_F(ChannelFds, ThatThisProcessCannotHaveLetWaitsSleepAndEnd) {
+  ShortPair pair;
+  Channel* const right = pair.right.get();
+  const uint64_t parks = right->stats().parks;
+  EXPECT_TRUE(absl::IsDeadlineExceeded(right->Receive(absl::Milliseconds(200)).status()));
+  EXPECT_LE(right->stats().parks - parks, 21);  // of 10 ms each, but for the last
+  EXPECT_TRUE(absl::IsDeadlineExceeded(WaitAny({&right, 1}, absl::Milliseconds(1)).status()));
+  std::jthread sender([&] { EXPECT_TRUE(Send(*pair.left, 2).ok()); });
+  EXPECT_TRUE(WaitAny({&right, 1}, absl::Seconds(60)).ok());
+  ExpectNext(*right, 2);
+}
+
+TEST_F(ChannelFds, ThatThisProcessCannotHaveLoseNoWakeUpForRoom) {
+  ShortPair pair(TakingFds(Smallest()));
+  constexpr uint64_t kMessages = 200;
+  std::jthread publisher([&] {
+    for (uint64_t i = 0; i < kMessages; ++i) {
+      EXPECT_TRUE(pair.right->Publish(Numbered(*pair.right, i), absl::Seconds(60)).ok());
+    }
+  });
+  for (uint64_t i = 0; i < kMessages; ++i) {
+    ExpectNext(*pair.left, i);
+  }
+}
+
+TEST_F(ChannelFds, ThatThisProcessCannotHaveDoNotHideThePeersDeathFromAWait) {
+  ShortPair pair;
+  std::jthread peer([&] { pair.left->HangUp(); });
+  EXPECT_TRUE(absl::IsUnavailable(pair.right->Receive(absl::Seconds(60)).status()));
 }
 
 }  // namespace

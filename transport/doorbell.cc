@@ -14,8 +14,7 @@
 namespace shoal {
 namespace {
 
-constexpr int kBatch = 8;  // packets that one system call takes
-constexpr int kBatchesPerDrain = 8;
+constexpr uint64_t kPacketsPerDrain = 64;
 constexpr auto kLongestSleep = std::chrono::hours(1);
 
 // Readable when one of them is; nothing when the system cannot.
@@ -30,29 +29,35 @@ UniqueFd WatchBoth(int one, int other) {
   return events;
 }
 
+// A peer that left without reading our rings resets the connection, once, ahead of its own rings.
+template <typename Receive>
+ssize_t UnlessInterrupted(Receive receive) {
+  ssize_t received;
+  do {
+    received = receive();
+  } while (received < 0 && (errno == EINTR || errno == ECONNRESET));
+  return received;
+}
+
 }  // namespace
 
-// What one recvmmsg() fills.
-struct Doorbell::IncomingPackets {
-  explicit IncomingPackets(size_t max_fds) {
-    for (int i = 0; i < kBatch; ++i) {
-      buffers[i] = {.iov_base = bytes[i], .iov_len = kMaxNewsBytes};
-      headers[i].msg_hdr = {};
-      headers[i].msg_hdr.msg_iov = &buffers[i];
-      headers[i].msg_hdr.msg_iovlen = 1;
-      headers[i].msg_hdr.msg_control = control[i];
-      // The kernel puts the credentials first. What has no room behind them never becomes a
-      // descriptor of this process.
-      headers[i].msg_hdr.msg_controllen =
-          CMSG_SPACE(sizeof(ucred)) + CMSG_LEN(max_fds * sizeof(int));
-    }
+// What one recvmsg() fills.
+struct Doorbell::IncomingPacket {
+  explicit IncomingPacket(size_t max_fds) {
+    header.msg_iov = &buffer;
+    header.msg_iovlen = 1;
+    header.msg_control = control;
+    // The kernel puts the credentials first. What has no room behind them never becomes a
+    // descriptor of this process.
+    header.msg_controllen = CMSG_SPACE(sizeof(ucred)) + CMSG_LEN(max_fds * sizeof(int));
   }
 
-  std::byte bytes[kBatch][kMaxNewsBytes];
-  alignas(cmsghdr) std::byte
-      control[kBatch][CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(kMaxPacketFds * sizeof(int))];
-  iovec buffers[kBatch];
-  mmsghdr headers[kBatch];
+  std::byte bytes[kMaxNewsBytes];
+  alignas(cmsghdr)
+      std::byte control[CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(kMaxPacketFds * sizeof(int))];
+  iovec buffer = {.iov_base = bytes, .iov_len = kMaxNewsBytes};
+  size_t length = 0;
+  msghdr header = {};
 };
 
 void Doorbell::Ring() {
@@ -70,18 +75,21 @@ absl::Status Doorbell::SendNews(std::span<const std::byte> bytes, std::span<cons
 void Doorbell::Drain() {
   const std::lock_guard lock(mutex_);
   // A thread in ppoll() sleeps on if what woke it is gone when it looks.
-  if (!polling_) {
+  if (polling_ != Polling::kSleeper) {
     DrainAll();
   }
 }
 
-bool Doorbell::DrainNow() {
+Doorbell::Drained Doorbell::DrainNow() {
   std::unique_lock lock(mutex_);
   const uint64_t before = rings();
-  while (polling_ && rings() == before && SocketReadable()) {
+  while (polling_ == Polling::kSleeper && rings() == before && SocketReadable()) {
     drained_.wait(lock);
   }
-  return rings() != before || (!polling_ && DrainSocket());
+  if (rings() != before) {
+    return Drained::kSome;
+  }
+  return polling_ == Polling::kSleeper ? Drained::kNothing : DrainSocket();
 }
 
 std::vector<Doorbell::Packet> Doorbell::TakeNews() {
@@ -96,37 +104,23 @@ bool Doorbell::SocketReadable() {
   return poll(&socket, 1, 0) > 0;
 }
 
-bool Doorbell::DrainSocket() {
-  bool drained = false;
-  for (int i = 0; i < kBatchesPerDrain; ++i) {
-    IncomingPackets packets(limits_.packet);
-    const int got =
-        recvmmsg(socket_.get(), packets.headers, kBatch, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, nullptr);
-    // A peer that left without reading our rings resets the connection, once, ahead of its own
-    // rings.
-    if (got < 0 && (errno == EINTR || errno == ECONNRESET)) {
-      continue;
-    }
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-      return drained;
-    }
-    // The end of the connection reads as packets without bytes, behind the last ring.
-    uint64_t count = 0;
-    for (int j = 0; j < got && packets.headers[j].msg_len > 0; ++j, ++count) {
-      KeepNews(packets, j);
-    }
-    drained = drained || count > 0;
-    // release: its partner is rings(), so who sees the count sees that there is news.
-    rings_.fetch_add(count, std::memory_order_release);
-    if (got < 0 || count < static_cast<uint64_t>(got)) {
-      PeerLeft();
-      return drained;
-    }
-    if (got < kBatch) {
-      return drained;  // it was empty: no further call is needed to find out
-    }
+Doorbell::Drained Doorbell::DrainSocket() {
+  uint64_t count = 0;
+  Next next = Next::kTaken;
+  while (count < kPacketsPerDrain && (next = TakePacket()) == Next::kTaken) {
+    ++count;
   }
-  return drained;
+  // release: its partner is rings(), so who sees the count sees that there is news.
+  rings_.fetch_add(count, std::memory_order_release);
+  const bool short_of_fds = next == Next::kShortOfFds;
+  short_of_fds_.store(short_of_fds, std::memory_order_relaxed);
+  if (next == Next::kEnd || (short_of_fds && SocketClosed())) {
+    PeerLeft();
+  }
+  if (count > 0) {
+    return Drained::kSome;
+  }
+  return short_of_fds ? Drained::kShortOfFds : Drained::kNothing;
 }
 
 void Doorbell::DrainAll() {
@@ -140,12 +134,38 @@ void Doorbell::DrainAll() {
 // release: its partner is hung_up().
 void Doorbell::PeerLeft() { hung_up_.store(true, std::memory_order_release); }
 
-void Doorbell::KeepNews(IncomingPackets& packets, int index) {
-  mmsghdr& packet = packets.headers[index];
-  PacketControl control = TakeControl(packet.msg_hdr);  // owned, so that each way out closes them
-  if (packet.msg_len == 1 || news_.size() >= kMaxNewsWaiting || flooded()) {
-    return;
+Doorbell::Next Doorbell::TakePacket() {
+  IncomingPacket packet(limits_.packet);
+  // Only looked at, because the kernel drops descriptors for which this process has no room.
+  const ssize_t got = UnlessInterrupted([&] {
+    return recvmsg(socket_.get(), &packet.header, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  });
+  if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+    return Next::kNone;
   }
+  // The end of the connection reads as packets without bytes, behind the last ring.
+  if (got <= 0) {
+    return Next::kEnd;
+  }
+  packet.length = static_cast<size_t>(got);
+  PacketControl control = TakeControl(packet.header);  // owned, so that each way out closes them
+  if (!ThrowsAway(packet.length)) {
+    const bool truncated = (packet.header.msg_flags & MSG_CTRUNC) != 0;
+    if (truncated && control.fds.size() < limits_.packet) {
+      return Next::kShortOfFds;
+    }
+    KeepNews(packet, std::move(control));
+  }
+  std::byte byte;
+  UnlessInterrupted([&] { return recv(socket_.get(), &byte, 1, MSG_DONTWAIT); });
+  return Next::kTaken;
+}
+
+bool Doorbell::ThrowsAway(size_t bytes) const {
+  return bytes == 1 || news_.size() >= kMaxNewsWaiting || flooded();
+}
+
+void Doorbell::KeepNews(IncomingPacket& packet, PacketControl control) {
   has_news_.store(true, std::memory_order_relaxed);
   if (fds_waiting_ + control.fds.size() > limits_.waiting) {
     flooded_.store(true, std::memory_order_relaxed);
@@ -153,13 +173,17 @@ void Doorbell::KeepNews(IncomingPackets& packets, int index) {
     return;
   }
   fds_waiting_ += control.fds.size();
-  const std::byte* bytes = packets.bytes[index];
   Packet& news = news_.emplace_back();
-  news.bytes.assign(bytes, bytes + packet.msg_len);
-  news.fds_lost = (packet.msg_hdr.msg_flags & MSG_CTRUNC) != 0;
+  news.bytes.assign(packet.bytes, packet.bytes + packet.length);
+  news.too_many_fds = (packet.header.msg_flags & MSG_CTRUNC) != 0;
   for (UniqueFd& fd : control.fds) {
     news.fds.push_back(std::move(fd));
   }
+}
+
+bool Doorbell::SocketClosed() const {
+  pollfd socket = {.fd = socket_.get(), .events = POLLRDHUP, .revents = 0};
+  return poll(&socket, 1, 0) > 0;
 }
 
 void Doorbell::Sleep(uint64_t seen, const Deadline& deadline) {
@@ -167,22 +191,25 @@ void Doorbell::Sleep(uint64_t seen, const Deadline& deadline) {
   if (rings() != seen || hung_up()) {
     return;
   }
-  if (polling_) {
+  if (polling_ != Polling::kNobody) {
     drained_.wait_for(lock, deadline.Left(kLongestSleep));
     return;
   }
-  polling_ = true;
+  polling_ = short_of_fds() ? Polling::kNapper : Polling::kSleeper;
   lock.unlock();
   Poll(deadline);
   lock.lock();
   DrainAll();
-  polling_ = false;
+  polling_ = Polling::kNobody;
   drained_.notify_all();
 }
 
 void Doorbell::Poll(const Deadline& deadline) {
-  const timespec timeout = ToTimespec(deadline.Left(kLongestSleep));
-  pollfd events[] = {{.fd = socket(), .events = POLLIN, .revents = 0},
+  // Without the lock, as nobody else changes it now. A nap is not for what is there all the time.
+  const bool nap = polling_ == Polling::kNapper;
+  const short socket_events = nap ? POLLRDHUP : POLLIN;
+  const timespec timeout = ToTimespec(deadline.Left(nap ? kNap : kLongestSleep));
+  pollfd events[] = {{.fd = socket(), .events = socket_events, .revents = 0},
                      {.fd = watch_.fd(), .events = POLLIN, .revents = 0}};  // if there is one
   ppoll(events, std::size(events), &timeout, nullptr);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "shoal/transport/deadline.h"
+#include "shoal/transport/packet.h"
 #include "shoal/transport/peer_watch.h"
 #include "shoal/transport/unique_fd.h"
 
@@ -20,7 +22,7 @@ namespace shoal {
 
 // How many of a peer's descriptors a doorbell brings into this process.
 struct IncomingFdLimits {
-  size_t packet = 1;      // with one packet, up to kMaxPacketFds
+  size_t packet = 1;      // with one packet, 1 to kMaxPacketFds
   size_t waiting = 1024;  // with all news that is not taken yet
 };
 
@@ -37,7 +39,14 @@ class Doorbell {
   struct Packet {
     std::vector<std::byte> bytes;
     absl::InlinedVector<UniqueFd, 1> fds;
-    bool fds_lost = false;  // this process could not have one of them, or there were too many
+    bool too_many_fds = false;  // more than IncomingFdLimits::packet: the others are lost
+  };
+
+  // What a drain has found.
+  enum class Drained {
+    kNothing,
+    kSome,
+    kShortOfFds,  // nothing but news that waits for descriptors: see short_of_fds()
   };
 
   // `socket` is a connected, non-blocking SOCK_SEQPACKET Unix socket, whose peer `watch` watches.
@@ -58,9 +67,17 @@ class Doorbell {
   void Drain();
 
   // The same for a caller that must have the news which the peer has sent by now: while another
-  // thread sleeps, waits until that one, which the news wakes, has drained. False when there was
-  // nothing.
-  bool DrainNow();
+  // thread sleeps, waits until that one, which the news wakes, has drained.
+  Drained DrainNow();
+
+  // Whether, at the last drain, the socket's next packet was news with more descriptors than this
+  // process can have now (RLIMIT_NOFILE). It stays there, and so does all behind it, the socket
+  // stays readable, and each drain tries again. Meanwhile sleeps are naps, since no ring can end
+  // them; the peer's death is noticed all the same. relaxed: who sees it late looks again.
+  bool short_of_fds() const { return short_of_fds_.load(std::memory_order_relaxed); }
+
+  // How long one who is short of descriptors naps before the next try.
+  static constexpr std::chrono::milliseconds kNap{10};
 
   // The news drained since the last call, in the order of sending.
   std::vector<Packet> TakeNews();
@@ -102,13 +119,22 @@ class Doorbell {
   int socket() const { return socket_.get(); }
 
  private:
-  struct IncomingPackets;
+  struct IncomingPacket;
+  enum class Next { kTaken, kNone, kShortOfFds, kEnd };
+  enum class Polling {
+    kNobody,
+    kSleeper,
+    kNapper,  // short of descriptors: others may drain, for it looks again soon in any case
+  };
 
   bool SocketReadable();
-  bool DrainSocket();
   void DrainAll();
+  Drained DrainSocket();
+  Next TakePacket();
+  bool ThrowsAway(size_t bytes) const;
+  void KeepNews(IncomingPacket& packet, PacketControl control);
+  bool SocketClosed() const;
   void PeerLeft();
-  void KeepNews(IncomingPackets& packets, int index);
   void Poll(const Deadline& deadline);
 
   const UniqueFd socket_;
@@ -120,11 +146,12 @@ class Doorbell {
   // Who polls, and so drains, and how other sleepers hear of it.
   std::mutex mutex_;
   std::condition_variable drained_;
-  bool polling_ = false;
+  Polling polling_ = Polling::kNobody;
   UniqueFd events_;  // fd(), once it was asked for
   std::vector<Packet> news_;
   size_t fds_waiting_ = 0;  // those of news_
   std::atomic<bool> flooded_ = false;
+  std::atomic<bool> short_of_fds_ = false;
   std::atomic<bool> has_news_ = false;
 };
 

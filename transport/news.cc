@@ -1,6 +1,5 @@
 #include "shoal/transport/news.h"
 
-#include <cerrno>
 #include <cstring>
 #include <span>
 #include <utility>
@@ -11,7 +10,6 @@
 #include "capnp/serialize.h"
 #include "kj/exception.h"
 #include "shoal/schema/news.capnp.h"
-#include "shoal/transport/system_error.h"
 
 namespace shoal {
 namespace {
@@ -34,13 +32,13 @@ absl::StatusOr<News> Parse(Doorbell::Packet& packet, const Peer& peer) {
   capnp::FlatArrayMessageReader message(
       kj::arrayPtr(reinterpret_cast<const capnp::word*>(words.data()), words.size()));
   const auto news = message.getRoot<schema::News>();
+  if (packet.too_many_fds) {
+    return Senseless(peer, packet.bytes.size(), packet.fds.size());
+  }
   if (news.isMessageFds()) {
-    return MessageFds{.fds = std::move(packet.fds), .some_lost = packet.fds_lost};
+    return MessageFds{.fds = std::move(packet.fds)};
   }
-  if (packet.fds_lost && packet.fds.empty()) {
-    return SystemError(EMFILE, absl::StrCat("receiving memory from ", peer.Describe()));
-  }
-  if (news.isSlabAdded() && packet.fds.size() == 1 && !packet.fds_lost) {
+  if (news.isSlabAdded() && packet.fds.size() == 1) {
     const auto added = news.getSlabAdded();
     return SlabAdded{
         .number = added.getNumber(), .bytes = added.getBytes(), .fd = std::move(packet.fds[0])};

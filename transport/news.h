@@ -34,7 +34,6 @@ inline constexpr size_t kMaxFdPacketsOnTheWay = 16;
 // Descriptors of a message.
 struct MessageFds {
   absl::InlinedVector<UniqueFd, 1> fds;
-  bool some_lost;  // this process could not have all of them
 };
 
 using News = std::variant<SlabAdded, SlabDropped, MessageFds>;

@@ -1,7 +1,6 @@
 #include "shoal/transport/news.h"
 
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
@@ -115,17 +114,11 @@ TEST(News, IsRefusedWhenItHasNotAsManyDescriptorsAsItMust) {
   }
 }
 
-TEST(News, NamesTheLimitWhenThisProcessCannotHaveTheDescriptor) {
+TEST(News, IsRefusedWhenItHasMoreDescriptorsThanThisSideTakes) {
   Ends ends;
-  ASSERT_THAT(SendSlabAdded(ends.left, 1, 4096, STDIN_FILENO), Succeeds());
-  rlimit before{};
-  getrlimit(RLIMIT_NOFILE, &before);
-  const rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
-  setrlimit(RLIMIT_NOFILE, &none);
-  std::vector<Doorbell::Packet> packets = Hear(ends.right);
-  const absl::Status heard = ParseNews(std::move(packets.at(0)), kPeer).status();
-  setrlimit(RLIMIT_NOFILE, &before);
-  EXPECT_THAT(heard, Fails(absl::StatusCode::kResourceExhausted, "RLIMIT_NOFILE"));
+  const std::array<int, 2> fds = {STDIN_FILENO, STDIN_FILENO};
+  ASSERT_THAT(SendMessageFds(ends.left, fds), Succeeds());
+  EXPECT_THAT(HearOne(ends.right), Fails(kDataLoss, "does not understand"));
 }
 
 TEST(News, IsKeptOnlySoMuchOfIt) {
@@ -178,7 +171,7 @@ TEST(News, IsHadAtOnceAlsoWhileAnotherThreadSleeps) {
     std::jthread sleeper(
         [&] { ends.right.Sleep(seen, Deadline::After(absl::InfiniteDuration())); });
     ASSERT_THAT(SendSlabDropped(ends.left, i), Succeeds());
-    EXPECT_TRUE(ends.right.DrainNow() || ends.right.rings() != seen);
+    EXPECT_TRUE(ends.right.DrainNow() == Doorbell::Drained::kSome || ends.right.rings() != seen);
     EXPECT_EQ(ends.right.TakeNews().size(), 1u);
     sleeper.join();
   }
@@ -187,7 +180,7 @@ TEST(News, IsHadAtOnceAlsoWhileAnotherThreadSleeps) {
 TEST(News, IsNotWaitedForWhenNoneWasSent) {
   Ends ends;
   std::jthread sleeper([&] { ends.right.Sleep(0, Deadline::After(absl::InfiniteDuration())); });
-  EXPECT_FALSE(ends.right.DrainNow());
+  EXPECT_EQ(ends.right.DrainNow(), Doorbell::Drained::kNothing);
   ends.left.Ring();
 }
 

@@ -97,7 +97,8 @@ struct ChannelOptions {
   uint64_t max_message_words = kMaxMessageWords;
 
   // How many descriptors this side takes with a message. The peer is told, and can send no more. A
-  // low number keeps a peer from filling this process's table of descriptors.
+  // low number keeps a peer from filling this process's table of descriptors. A message waits until
+  // there is room for all of its own: see Channel::short_of_descriptors().
   uint32_t max_fds_per_message = 0;
 
   // What Cap'n Proto's readers of received messages allow. Its own default bounds a traversal to 64

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <bit>
+#include <cerrno>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "shoal/transport/news.h"
+#include "shoal/transport/system_error.h"
 
 namespace shoal {
 namespace {
@@ -29,6 +31,7 @@ Receiver::Receiver(std::shared_ptr<Link> link, uint64_t max_message_words, Trust
 Receiver::~Receiver() { link_->incoming.Close(); }
 
 absl::StatusOr<IncomingBody*> Receiver::Take() {
+  waits_for_fds_ = false;
   // A peer may write parts of messages for ever, as fast as they are read. After a lap, which is
   // all that one which is gone can have left, the caller looks at its deadline and whom else it
   // serves.
@@ -135,7 +138,7 @@ absl::StatusOr<IncomingBody*> Receiver::TakeMessage(const SlotHeader& header) {
     return size;
   }
   IncomingBody* body = NewBody();
-  auto release = absl::MakeCleanup([body] { body->Release(); });
+  auto give_up = absl::MakeCleanup([this, body] { GiveUp(*body); });
   uint64_t total_words = header.inline_words;
   if (header.inline_words > 0) {
     ring_.ReadPayload(0, {body->inline_words, header.inline_words});
@@ -157,7 +160,7 @@ absl::StatusOr<IncomingBody*> Receiver::TakeMessage(const SlotHeader& header) {
   }
   Consume(SlotsFor(header.inline_words, header.blocks));
   Received(*body);
-  std::move(release).Cancel();
+  std::move(give_up).Cancel();
   return body;
 }
 
@@ -232,7 +235,7 @@ absl::Status Receiver::TakeFds(const SlotHeader& header) {
                        absl::StrCat(count));
   }
   MessageFds& heard = fds_heard_.front();
-  if (heard.fds.size() > count || (heard.fds.size() < count && !heard.some_lost)) {
+  if (heard.fds.size() != count) {
     return CorruptPeer(link_->peer, "descriptors sent ahead of their message", heard.fds.size(),
                        absl::StrCat(count));
   }
@@ -247,12 +250,27 @@ absl::Status Receiver::HearNewsUntil(Done done) {
   // The peer sent it before it wrote to the ring, and the ring outruns the socket. Bounded, because
   // a peer may send for ever.
   for (int i = 0; i < kMostLooks && !done(); ++i) {
-    const bool drained = link_->doorbell.DrainNow();
-    if (absl::Status heard = HearNews(); !heard.ok() || !drained) {
+    const Doorbell::Drained drained = link_->doorbell.DrainNow();
+    absl::Status heard = HearNews();
+    if (!heard.ok() || drained == Doorbell::Drained::kNothing) {
       return heard;
+    }
+    if (drained == Doorbell::Drained::kShortOfFds && !done()) {
+      return ShortOfFds();
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status Receiver::HearAll() {
+  waits_for_fds_ = false;
+  return HearNewsUntil([] { return false; });
+}
+
+absl::Status Receiver::ShortOfFds() {
+  waits_for_fds_ = true;
+  return SystemError(EMFILE, absl::StrCat("receiving a descriptor from ", link_->peer.Describe(),
+                                          ", which waits until there is room"));
 }
 
 absl::Status Receiver::HearNews() {
@@ -317,6 +335,18 @@ IncomingBody* Receiver::NewBody() {
   }
   body->Begin();
   return body;
+}
+
+void Receiver::GiveUp(IncomingBody& body) {
+  if (waits_for_fds_) {
+    // No receipts, because it will be taken again.
+    for (const BorrowedBlock& lent : body.borrowed) {
+      lent.block.GiveBack();
+    }
+    borrowed_ -= body.borrowed.size();
+    body.borrowed.clear();
+  }
+  body.Release();
 }
 
 void Receiver::Received(IncomingBody& body) {

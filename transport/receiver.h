@@ -25,13 +25,22 @@ class Receiver {
   ~Receiver();
 
   // The next message, or nullptr when none is there yet, or only parts of one: then Ready() may
-  // still be true, and the next call goes on. kDataLoss names the field that is wrong. The caller
-  // opens the body and releases it.
+  // still be true, and the next call goes on. kDataLoss names the field that is wrong. After an
+  // error there is no use in going on, unless WaitsForFds(). The caller opens the body and releases
+  // it.
   absl::StatusOr<IncomingBody*> Take();
+
+  // Whether the error of the last Take() or HearAll() was that this process has no descriptor for
+  // what the peer sent: kResourceExhausted with the limit. Nothing is lost, and the next call goes
+  // on with the same message.
+  bool WaitsForFds() const { return waits_for_fds_; }
 
   // Takes in what the peer has sent over the connection's socket and was drained: slabs that come
   // and go, and descriptors of messages. Take() does this too.
   absl::Status HearNews();
+
+  // The same, and drains the socket before.
+  absl::Status HearAll();
 
   // Whether Take() would find something.
   bool Ready() const { return ring_.Ready() && !ended_; }
@@ -71,7 +80,9 @@ class Receiver {
   absl::Status KeepFds(MessageFds fds);
   template <typename Done>
   absl::Status HearNewsUntil(Done done);
+  absl::Status ShortOfFds();
   IncomingBody* NewBody();
+  void GiveUp(IncomingBody& body);
   void Received(IncomingBody& body);
   void Consume(uint32_t slots);
 
@@ -82,8 +93,9 @@ class Receiver {
   FragmentJoiner joiner_;
   std::deque<MessageFds> fds_heard_;           // whose messages are still to come
   absl::InlinedVector<UniqueFd, 1> next_fds_;  // of the next message
-  uint64_t borrowed_ = 0;                      // blocks received, over the life of the channel
-  uint64_t notices_ = 0;                       // those that TakeNotice() has told of
+  bool waits_for_fds_ = false;
+  uint64_t borrowed_ = 0;  // blocks received, over the life of the channel
+  uint64_t notices_ = 0;   // those that TakeNotice() has told of
   bool ended_ = false;
 };
 

@@ -1,6 +1,7 @@
 #include "shoal/transport/receiver.h"
 
 #include <poll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -17,14 +18,17 @@
 #include "kj/exception.h"
 #include "shoal/transport/link_pair.h"
 #include "shoal/transport/parked_flag.h"
+#include "shoal/transport/region.h"
 #include "shoal/transport/slot_ring.h"
 #include "shoal/transport/test_data.capnp.h"
+#include "shoal/transport/test_process.h"
 #include "shoal/transport/test_status.h"
 
 namespace shoal {
 namespace {
 
 constexpr absl::StatusCode kDataLoss = absl::StatusCode::kDataLoss;
+constexpr absl::StatusCode kResourceExhausted = absl::StatusCode::kResourceExhausted;
 constexpr uint64_t kMaxWords = 10'000;
 
 // The peer is played by the test, which writes into the peer's outbox what it likes.
@@ -446,6 +450,69 @@ TEST_F(ReceiverTest, RefusesPacketsOfDescriptorsWithoutMessages) {
   }
   links_.right->doorbell.Drain();
   EXPECT_THAT(receiver_.Take(), Fails(kDataLoss, "wrote 17 as packets of descriptors ahead"));
+}
+
+// Sends this slab of the peer's ahead of the messages in it.
+Region SendSlab(Link& link, uint32_t number) {
+  Region slab = Region::Create(64 << 10).value();
+  EXPECT_THAT(SendSlabAdded(link.doorbell, number, slab.size(), slab.fd()), Succeeds());
+  return slab;
+}
+
+TEST_F(ReceiverTest, LeavesAMessageWhoseSlabTakesADescriptorThatThisProcessHasNot) {
+  const Region slab = SendSlab(*links_.left, 1);
+  Publish(SlotKind::kMessage, {7});
+  Publish(SlotKind::kMessage, {},
+          {{.loan = 1, .words = 2}, {.slab = 1, .loan = 2, .words = 3}, {.loan = 3, .words = 4}});
+  {
+    const LoweredLimit limit(RLIMIT_NOFILE, 3);
+    EXPECT_TRUE(TakeFrom(receiver_).has_value());
+    for (int i = 0; i < 100; ++i) {  // more than there are receipts
+      EXPECT_THAT(receiver_.Take(), Fails(kResourceExhausted, "RLIMIT_NOFILE is 3"));
+      EXPECT_TRUE(receiver_.WaitsForFds());
+    }
+  }
+  EXPECT_TRUE(receiver_.Ready());
+  EXPECT_EQ(consumed(), 1u);
+  EXPECT_EQ(links_.right->receipts.written(), 0u);
+  const absl::StatusOr<IncomingBody*> body = receiver_.Take();
+  ASSERT_THAT(body, Succeeds());
+  EXPECT_EQ((*body)->segments.size(), 3u);
+  EXPECT_EQ((*body)->borrowed.size(), 3u);
+  (*body)->Release();
+  EXPECT_EQ(links_.right->receipts.written(), 3u);
+}
+
+TEST_F(ReceiverTest, LeavesADescriptorsMessageUntilThisProcessCanHaveThem) {
+  SendFds(2);
+  Publish(SlotKind::kFds, {2});
+  Publish(SlotKind::kMessage, {0});
+  {
+    const LoweredLimit limit(RLIMIT_NOFILE, 3);
+    EXPECT_THAT(receiver_.Take(), Fails(kResourceExhausted, "RLIMIT_NOFILE is 3"));
+    EXPECT_TRUE(receiver_.WaitsForFds());
+  }
+  EXPECT_EQ(TakeFrom(receiver_)->fds().size(), 2u);
+}
+
+TEST_F(ReceiverTest, RefusesASlabThatIsNotThereAlsoWithoutDescriptors) {
+  SendFds(2);
+  links_.right->doorbell.Drain();
+  Publish(SlotKind::kMessage, {}, {{.slab = 1, .words = 1}});
+  const LoweredLimit limit(RLIMIT_NOFILE, 3);
+  EXPECT_THAT(receiver_.Take(), Fails(kDataLoss, "a block in slab 1"));
+  EXPECT_FALSE(receiver_.WaitsForFds());
+}
+
+TEST_F(ReceiverTest, RefusesASlabThatDoesNotComeAlsoAfterItWaitedForDescriptors) {
+  const Region slab = SendSlab(*links_.left, 1);
+  Publish(SlotKind::kMessage, {}, {{.slab = 2, .words = 1}});
+  {
+    const LoweredLimit limit(RLIMIT_NOFILE, 3);
+    EXPECT_THAT(receiver_.Take(), Fails(kResourceExhausted, "RLIMIT_NOFILE is 3"));
+  }
+  EXPECT_THAT(receiver_.Take(), Fails(kDataLoss, "a block in slab 2"));
+  EXPECT_FALSE(receiver_.WaitsForFds());
 }
 
 TEST_F(ReceiverTest, ReadsAMalformedMessageAsAnExceptionAndNothingElse) {

@@ -241,6 +241,18 @@ void ShmChannel::HangUp() {
 }
 
 absl::StatusOr<std::optional<IncomingMessage>> ShmChannel::TryReceive() {
+  absl::StatusOr<std::optional<IncomingMessage>> message = TryTake();
+  if (!message.ok() || *message || !short_of_descriptors()) {
+    return message;
+  }
+  // Nothing wakes the caller's event loop from what is behind, or lets it sleep, so it must know.
+  if (absl::Status heard = receiver_.HearAll(); !heard.ok()) {
+    return receiver_.WaitsForFds() ? heard : ReceiveFailed(heard);
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<std::optional<IncomingMessage>> ShmChannel::TryTake() {
   if (link_->forked()) {
     return Forked();
   }
@@ -251,7 +263,7 @@ absl::StatusOr<std::optional<IncomingMessage>> ShmChannel::TryReceive() {
   const bool gone = link_->doorbell.hung_up();
   absl::StatusOr<IncomingBody*> body = receiver_.Take();
   if (!body.ok()) {
-    return ReceiveFailed(body.status());
+    return receiver_.WaitsForFds() ? body.status() : ReceiveFailed(body.status());
   }
   if (*body != nullptr) {
     return IncomingMessage(*body, options_.reader);
@@ -269,7 +281,7 @@ absl::StatusOr<std::optional<IncomingMessage>> ShmChannel::TryReceive() {
 absl::StatusOr<IncomingMessage> ShmChannel::Receive(absl::Duration duration) {
   Timeout timeout(duration);
   while (true) {
-    absl::StatusOr<std::optional<IncomingMessage>> message = TryReceive();
+    absl::StatusOr<std::optional<IncomingMessage>> message = TryTake();
     if (!message.ok()) {
       return message.status();
     }

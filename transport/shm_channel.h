@@ -46,6 +46,7 @@ class ShmChannel final : public Channel {
   int doorbell() const override { return link_->doorbell.fd(); }
   std::pair<int, int> doorbells() const override { return link_->doorbell.fds(); }
   int socket() const override { return link_->doorbell.socket(); }
+  bool short_of_descriptors() const override { return link_->doorbell.short_of_fds(); }
   bool ArmForMessage() override;
   bool ArmForRoom() override;
   void DisarmDoorbell() override;
@@ -68,6 +69,7 @@ class ShmChannel final : public Channel {
   bool HasPending() const { return !pending_.empty() || (ending_ && !end_sent_); }
   absl::Status OfferFailed(const absl::Status& error);
   absl::StatusOr<bool> TryFlush();
+  absl::StatusOr<std::optional<IncomingMessage>> TryTake();
   // Whether the peer is gone, for a caller that never sleeps, where that would show.
   bool HungUpNow();
   absl::Status ReceiveFailed(const absl::Status& error);

@@ -67,6 +67,7 @@ class SocketChannel final : public Channel {
   int doorbell() const override { return events_.get(); }
   std::pair<int, int> doorbells() const override { return {events_.get(), -1}; }
   int socket() const override { return socket_.get(); }
+  bool short_of_descriptors() const override { return false; }
   bool ArmForMessage() override { return !Readable(); }
   bool ArmForRoom() override;
   void DisarmDoorbell() override;

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "shoal/transport/channel.h"
 #include "shoal/transport/deadline.h"
+#include "shoal/transport/doorbell.h"
 
 namespace shoal {
 namespace {
@@ -83,14 +84,17 @@ bool ArmAll(Channels channels) {
 void SleepOnAll(Channels channels, Deadline::Clock::duration longest) {
   absl::InlinedVector<pollfd, 64> doorbells;
   for (Channel* channel : channels) {
-    doorbells.push_back({.fd = channel->doorbell(), .events = POLLIN, .revents = 0});
+    // poll() passes over -1. A doorbell that stays readable is looked at again soon.
+    const bool watched = !channel->short_of_descriptors();
+    doorbells.push_back({.fd = watched ? channel->doorbell() : -1, .events = POLLIN, .revents = 0});
+    longest = watched ? longest : std::min<Deadline::Clock::duration>(longest, Doorbell::kNap);
     longest = std::min(longest, absl::ToChronoNanoseconds(
                                     std::min(channel->Trim(), absl::FromChrono(kLongestSleep))));
   }
   const timespec timeout = ToTimespec(longest);
   ppoll(doorbells.data(), doorbells.size(), &timeout, nullptr);
   for (size_t i = 0; i < channels.size(); ++i) {
-    if (doorbells[i].revents != 0) {
+    if (doorbells[i].revents != 0 || doorbells[i].fd < 0) {
       channels[i]->DrainDoorbell();
     }
   }
