@@ -53,9 +53,6 @@ kj::Promise<void> PartyServer::open(OpenContext context) {
   return kj::READY_NOW;
 }
 
-kj::Promise<void> PartyServer::never(NeverContext context) {
-  context.allowCancellation();  // or the call would outlive its caller
-  return kj::NEVER_DONE;
-}
+kj::Promise<void> PartyServer::never(NeverContext) { return kj::NEVER_DONE; }
 
 }  // namespace shoal::faults

@@ -25,7 +25,9 @@ struct Heard {
   std::vector<std::string> failures;
 };
 
-class PartyServer final : public Party::Server {
+// To be used as Cancelable<PartyServer>, or its calls that never return would outlive their
+// callers.
+class PartyServer : public Party::Server {
  public:
   // `met` is called with the peer's own party, and `noted` after each note.
   PartyServer(std::shared_ptr<Heard> heard, const Tally& tally,

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "shoal/tests/cancelable.h"
 
 namespace shoal::faults {
 namespace {
@@ -71,7 +72,8 @@ capnp::Capability::Client RpcSurvivor::PartyOf(std::shared_ptr<Meeting> meeting)
   auto noted = [meeting] {
     meeting->heard->late_notes += meeting->killer != nullptr && meeting->killer->has_killed();
   };
-  return kj::heap<PartyServer>(meeting->heard, tally_, std::move(met), std::move(noted));
+  return kj::heap<Cancelable<PartyServer>>(meeting->heard, tally_, std::move(met),
+                                           std::move(noted));
 }
 
 kj::Own<RpcClient> RpcSurvivor::NewClient(const Kill& kill) {

@@ -9,6 +9,7 @@
 #include "shoal/rpc/channels.h"
 #include "shoal/rpc/vat.h"
 #include "shoal/rpc/vat_network.h"
+#include "shoal/tests/cancelable.h"
 #include "shoal/tests/faults/channel_victim.h"
 #include "shoal/tests/faults/party.h"
 #include "shoal/tests/faults/talk.h"
@@ -65,7 +66,8 @@ class Victim {
       tally_.received() = heard->notes;
       tally_.received_bytes() = heard->bytes;
     };
-    return kj::heap<PartyServer>(std::move(heard), tally_, std::move(met), std::move(noted));
+    return kj::heap<Cancelable<PartyServer>>(std::move(heard), tally_, std::move(met),
+                                             std::move(noted));
   }
 
   kj::Own<Talk> NewTalk(Party::Client peer) {

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "kj/debug.h"
-#include "shoal/tests/rpc/cancelable.h"
+#include "shoal/tests/cancelable.h"
 
 namespace shoal {
 namespace {
