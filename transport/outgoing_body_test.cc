@@ -182,7 +182,8 @@ TEST_F(OutgoingBodyTest, MovesWithItsReference) {
   BodyRef second = std::move(first);
   EXPECT_FALSE(first);
   ASSERT_TRUE(second);
-  second = std::move(second);
+  BodyRef& same = second;
+  second = std::move(same);
   EXPECT_TRUE(second);
 }
 
