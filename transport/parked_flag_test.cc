@@ -114,7 +114,7 @@ TEST(RingOnce, LetsOneOfTwoThreadsRing) {
 // numbers, the other parks for each. The publisher waits for the answer awake, so a wake-up that
 // gets lost stays lost, and the sleeper's deadline shows it.
 struct Protocol {
-  static constexpr uint64_t kRounds = 50'000;
+  static constexpr uint64_t kRounds = 20'000;
 
   Protocol() : Protocol(SocketPair()) {}
 
