@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -47,6 +48,7 @@ protected:
     options.max_fds_per_message = 3;
     ChannelEnds ends = newChannelEnds(options);
     left = kj::heap<ChannelStream>(poller, *io.lowLevelProvider, kj::mv(ends.left));
+    rightChannel = ends.right.get();
     right = kj::heap<ChannelStream>(poller, *io.lowLevelProvider, kj::mv(ends.right));
   }
 
@@ -64,6 +66,7 @@ protected:
   Poller poller{io.unixEventPort};
   kj::Own<ChannelStream> left;
   kj::Own<ChannelStream> right;
+  Channel* rightChannel;  // belongs to `right`
 };
 
 INSTANTIATE_TEST_SUITE_P(With, ChannelStreamTest, testing::Values("default", "smallest"),
@@ -231,6 +234,36 @@ TEST_P(ChannelStreamTest, GivesDescriptorsToTheReadOfTheirFirstByteOrToNone) {
   const auto result = right->tryReadWithFds(bytes, 3, 3, &late, 1).wait(io.waitScope);
   EXPECT_EQ(result.byteCount, 3);
   EXPECT_EQ(result.capCount, 0);
+}
+
+TEST_P(ChannelStreamTest, GoesOnOnceThisProcessCanHaveTheDescriptorsThatCome) {
+  const int fds[] = {STDIN_FILENO};
+  left->write("before", 6).wait(io.waitScope);
+  left->writeWithFds(text("with"), nullptr, kj::arrayPtr(fds, 1)).wait(io.waitScope);
+  char bytes[10];
+  kj::AutoCloseFd received;
+  auto limit = kj::heap<LoweredLimit>(RLIMIT_NOFILE, 3);
+  auto reading = right->tryReadWithFds(bytes, 10, 10, &received, 1);
+  // Comes back only when the loop has nothing more to do: it sleeps between two tries.
+  EXPECT_FALSE(reading.poll(io.waitScope));
+  limit = nullptr;
+  const auto result = reading.wait(io.waitScope);
+  EXPECT_EQ(result.byteCount, 10);
+  EXPECT_EQ(result.capCount, 1);
+}
+
+TEST_P(ChannelStreamTest, DiscardsDescriptorsOnceThisProcessCanHaveThem) {
+  const int fds[] = {STDIN_FILENO};
+  left->writeWithFds(text("with"), nullptr, kj::arrayPtr(fds, 1)).wait(io.waitScope);
+  left->shutdownWrite();
+  auto limit = kj::heap<LoweredLimit>(RLIMIT_NOFILE, 3);
+  right->abortRead();
+  io.waitScope.poll();
+  EXPECT_TRUE(rightChannel->Readable());
+  limit = nullptr;
+  while (!rightChannel->ended_by_peer()) {
+    io.provider->getTimer().afterDelay(1 * kj::MILLISECONDS).wait(io.waitScope);
+  }
 }
 
 TEST_P(ChannelStreamTest, ClosesDescriptorsThatTheReaderDoesNotWant) {
