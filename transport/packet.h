@@ -29,7 +29,7 @@ struct Packet {
   ucred sender;  // who sent it, by the kernel's word: process, real user and real group id
 };
 
-// What accompanies a packet's bytes, taken out of a message that recvmsg() or recvmmsg() filled.
+// What accompanies a packet's bytes, taken out of a message that recvmsg() filled.
 struct PacketControl {
   absl::InlinedVector<UniqueFd, 4> fds;
   std::optional<ucred> sender;

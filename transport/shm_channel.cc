@@ -241,18 +241,23 @@ void ShmChannel::HangUp() {
 }
 
 absl::StatusOr<std::optional<IncomingMessage>> ShmChannel::TryReceive() {
-  absl::StatusOr<std::optional<IncomingMessage>> message = TryTake();
-  if (!message.ok() || *message || !short_of_descriptors()) {
-    return message;
+  const absl::StatusOr<IncomingBody*> body = TryTake();
+  if (!body.ok()) {
+    return body.status();
+  }
+  if (*body != nullptr) {
+    return IncomingMessage(*body, options_.reader);
   }
   // Nothing wakes the caller's event loop from what is behind, or lets it sleep, so it must know.
-  if (absl::Status heard = receiver_.HearAll(); !heard.ok()) {
-    return receiver_.WaitsForFds() ? heard : ReceiveFailed(heard);
+  if (short_of_descriptors()) {
+    if (absl::Status heard = receiver_.HearAll(); !heard.ok()) {
+      return ReceiveFailed(heard);
+    }
   }
   return std::nullopt;
 }
 
-absl::StatusOr<std::optional<IncomingMessage>> ShmChannel::TryTake() {
+absl::StatusOr<IncomingBody*> ShmChannel::TryTake() {
   if (link_->forked()) {
     return Forked();
   }
@@ -263,10 +268,10 @@ absl::StatusOr<std::optional<IncomingMessage>> ShmChannel::TryTake() {
   const bool gone = link_->doorbell.hung_up();
   absl::StatusOr<IncomingBody*> body = receiver_.Take();
   if (!body.ok()) {
-    return receiver_.WaitsForFds() ? body.status() : ReceiveFailed(body.status());
+    return ReceiveFailed(body.status());
   }
   if (*body != nullptr) {
-    return IncomingMessage(*body, options_.reader);
+    return body;
   }
   if (receiver_.ended()) {
     link_->doorbell.Drain();  // so that publishing knows whether the peer is still there to read
@@ -275,18 +280,18 @@ absl::StatusOr<std::optional<IncomingMessage>> ShmChannel::TryTake() {
   if (gone) {
     return receive_error_ = PeerGone(peer());
   }
-  return std::nullopt;
+  return nullptr;
 }
 
 absl::StatusOr<IncomingMessage> ShmChannel::Receive(absl::Duration duration) {
   Timeout timeout(duration);
   while (true) {
-    absl::StatusOr<std::optional<IncomingMessage>> message = TryTake();
-    if (!message.ok()) {
-      return message.status();
+    const absl::StatusOr<IncomingBody*> body = TryTake();
+    if (!body.ok()) {
+      return body.status();
     }
-    if (*message) {
-      return **std::move(message);
+    if (*body != nullptr) {
+      return IncomingMessage(*body, options_.reader);
     }
     // The look at the ring after the look at the notices: see Receiver::HasNotice. And no notice is
     // taken that has come since, behind another message.
@@ -407,6 +412,13 @@ bool ShmChannel::Flushable() {
 }
 
 absl::Status ShmChannel::ReceiveFailed(const absl::Status& error) {
+  if (receiver_.WaitsForFds()) {
+    return error;
+  }
+  return EndReceiving(error);
+}
+
+absl::Status ShmChannel::EndReceiving(const absl::Status& error) {
   receive_error_ = error;
   link_->doorbell.HangUp();
   return error;
@@ -439,7 +451,7 @@ void ShmChannel::DrainDoorbell() {
   link_->doorbell.Drain();
   // An idle peer gives memory back without a message that would have it noticed.
   if (absl::Status heard = receiver_.HearNews(); !heard.ok() && receive_error_.ok()) {
-    ReceiveFailed(heard).IgnoreError();
+    EndReceiving(heard).IgnoreError();
   }
 }
 

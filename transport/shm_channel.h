@@ -69,10 +69,12 @@ class ShmChannel final : public Channel {
   bool HasPending() const { return !pending_.empty() || (ending_ && !end_sent_); }
   absl::Status OfferFailed(const absl::Status& error);
   absl::StatusOr<bool> TryFlush();
-  absl::StatusOr<std::optional<IncomingMessage>> TryTake();
+  absl::StatusOr<IncomingBody*> TryTake();
   // Whether the peer is gone, for a caller that never sleeps, where that would show.
   bool HungUpNow();
+  // Of Receiver's Take() or HearAll(). Unless it passes, nothing is received any more.
   absl::Status ReceiveFailed(const absl::Status& error);
+  absl::Status EndReceiving(const absl::Status& error);
   absl::Status SendFailed(const absl::Status& error);
 
   // What one of the two threads waits with.
