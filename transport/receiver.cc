@@ -31,7 +31,7 @@ Receiver::Receiver(std::shared_ptr<Link> link, uint64_t max_message_words, Trust
 Receiver::~Receiver() { link_->incoming.Close(); }
 
 absl::StatusOr<IncomingBody*> Receiver::Take() {
-  waits_for_fds_ = false;
+  waiting_ = Waiting::kNothing;
   // A peer may write parts of messages for ever, as fast as they are read. After a lap, which is
   // all that one which is gone can have left, the caller looks at its deadline and whom else it
   // serves.
@@ -256,6 +256,7 @@ absl::Status Receiver::HearNewsUntil(Done done) {
       return heard;
     }
     if (drained == Doorbell::Drained::kShortOfFds && !done()) {
+      waiting_ = Waiting::kMessage;
       return ShortOfFds();
     }
   }
@@ -263,12 +264,15 @@ absl::Status Receiver::HearNewsUntil(Done done) {
 }
 
 absl::Status Receiver::HearAll() {
-  waits_for_fds_ = false;
-  return HearNewsUntil([] { return false; });
+  waiting_ = Waiting::kNothing;
+  absl::Status heard = HearNewsUntil([] { return false; });
+  if (waiting_ == Waiting::kMessage) {
+    waiting_ = Waiting::kNews;
+  }
+  return heard;
 }
 
-absl::Status Receiver::ShortOfFds() {
-  waits_for_fds_ = true;
+absl::Status Receiver::ShortOfFds() const {
   return SystemError(EMFILE, absl::StrCat("receiving a descriptor from ", link_->peer.Describe(),
                                           ", which waits until there is room"));
 }
@@ -338,7 +342,7 @@ IncomingBody* Receiver::NewBody() {
 }
 
 void Receiver::GiveUp(IncomingBody& body) {
-  if (waits_for_fds_) {
+  if (waiting_ == Waiting::kMessage) {
     // No receipts, because it will be taken again.
     for (const BorrowedBlock& lent : body.borrowed) {
       lent.block.GiveBack();

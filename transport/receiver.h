@@ -26,14 +26,19 @@ class Receiver {
 
   // The next message, or nullptr when none is there yet, or only parts of one: then Ready() may
   // still be true, and the next call goes on. kDataLoss names the field that is wrong. After an
-  // error there is no use in going on, unless WaitsForFds(). The caller opens the body and releases
-  // it.
+  // error there is no use in going on, unless something is waiting(). The caller opens the body and
+  // releases it.
   absl::StatusOr<IncomingBody*> Take();
 
-  // Whether the error of the last Take() or HearAll() was that this process has no descriptor for
-  // what the peer sent: kResourceExhausted with the limit. Nothing is lost, and the next call goes
-  // on with the same message.
-  bool WaitsForFds() const { return waits_for_fds_; }
+  // What the last Take() or HearAll() has left because this process has no descriptor for it. Then
+  // its error was kResourceExhausted with the limit, nothing is lost, and the next call goes on
+  // where it was.
+  enum class Waiting {
+    kNothing,
+    kMessage,  // the next one, Take()'s
+    kNews,     // which no message needs yet, HearAll()'s
+  };
+  Waiting waiting() const { return waiting_; }
 
   // Takes in what the peer has sent over the connection's socket and was drained: slabs that come
   // and go, and descriptors of messages. Take() does this too.
@@ -80,7 +85,7 @@ class Receiver {
   absl::Status KeepFds(MessageFds fds);
   template <typename Done>
   absl::Status HearNewsUntil(Done done);
-  absl::Status ShortOfFds();
+  absl::Status ShortOfFds() const;
   IncomingBody* NewBody();
   void GiveUp(IncomingBody& body);
   void Received(IncomingBody& body);
@@ -93,7 +98,7 @@ class Receiver {
   FragmentJoiner joiner_;
   std::deque<MessageFds> fds_heard_;           // whose messages are still to come
   absl::InlinedVector<UniqueFd, 1> next_fds_;  // of the next message
-  bool waits_for_fds_ = false;
+  Waiting waiting_ = Waiting::kNothing;
   uint64_t borrowed_ = 0;  // blocks received, over the life of the channel
   uint64_t notices_ = 0;   // those that TakeNotice() has told of
   bool ended_ = false;

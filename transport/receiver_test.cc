@@ -469,7 +469,7 @@ TEST_F(ReceiverTest, LeavesAMessageWhoseSlabTakesADescriptorThatThisProcessHasNo
     EXPECT_TRUE(TakeFrom(receiver_).has_value());
     for (int i = 0; i < 100; ++i) {  // more than there are receipts
       EXPECT_THAT(receiver_.Take(), Fails(kResourceExhausted, "RLIMIT_NOFILE is 3"));
-      EXPECT_TRUE(receiver_.WaitsForFds());
+      EXPECT_EQ(receiver_.waiting(), Receiver::Waiting::kMessage);
     }
   }
   EXPECT_TRUE(receiver_.Ready());
@@ -490,7 +490,7 @@ TEST_F(ReceiverTest, LeavesADescriptorsMessageUntilThisProcessCanHaveThem) {
   {
     const LoweredLimit limit(RLIMIT_NOFILE, 3);
     EXPECT_THAT(receiver_.Take(), Fails(kResourceExhausted, "RLIMIT_NOFILE is 3"));
-    EXPECT_TRUE(receiver_.WaitsForFds());
+    EXPECT_EQ(receiver_.waiting(), Receiver::Waiting::kMessage);
   }
   EXPECT_EQ(TakeFrom(receiver_)->fds().size(), 2u);
 }
@@ -501,7 +501,7 @@ TEST_F(ReceiverTest, RefusesASlabThatIsNotThereAlsoWithoutDescriptors) {
   Publish(SlotKind::kMessage, {}, {{.slab = 1, .words = 1}});
   const LoweredLimit limit(RLIMIT_NOFILE, 3);
   EXPECT_THAT(receiver_.Take(), Fails(kDataLoss, "a block in slab 1"));
-  EXPECT_FALSE(receiver_.WaitsForFds());
+  EXPECT_EQ(receiver_.waiting(), Receiver::Waiting::kNothing);
 }
 
 TEST_F(ReceiverTest, RefusesASlabThatDoesNotComeAlsoAfterItWaitedForDescriptors) {
@@ -512,7 +512,7 @@ TEST_F(ReceiverTest, RefusesASlabThatDoesNotComeAlsoAfterItWaitedForDescriptors)
     EXPECT_THAT(receiver_.Take(), Fails(kResourceExhausted, "RLIMIT_NOFILE is 3"));
   }
   EXPECT_THAT(receiver_.Take(), Fails(kDataLoss, "a block in slab 2"));
-  EXPECT_FALSE(receiver_.WaitsForFds());
+  EXPECT_EQ(receiver_.waiting(), Receiver::Waiting::kNothing);
 }
 
 TEST_F(ReceiverTest, ReadsAMalformedMessageAsAnExceptionAndNothingElse) {

@@ -241,23 +241,6 @@ void ShmChannel::HangUp() {
 }
 
 absl::StatusOr<std::optional<IncomingMessage>> ShmChannel::TryReceive() {
-  const absl::StatusOr<IncomingBody*> body = TryTake();
-  if (!body.ok()) {
-    return body.status();
-  }
-  if (*body != nullptr) {
-    return IncomingMessage(*body, options_.reader);
-  }
-  // Nothing wakes the caller's event loop from what is behind, or lets it sleep, so it must know.
-  if (short_of_descriptors()) {
-    if (absl::Status heard = receiver_.HearAll(); !heard.ok()) {
-      return ReceiveFailed(heard);
-    }
-  }
-  return std::nullopt;
-}
-
-absl::StatusOr<IncomingBody*> ShmChannel::TryTake() {
   if (link_->forked()) {
     return Forked();
   }
@@ -271,7 +254,7 @@ absl::StatusOr<IncomingBody*> ShmChannel::TryTake() {
     return ReceiveFailed(body.status());
   }
   if (*body != nullptr) {
-    return body;
+    return IncomingMessage(*body, options_.reader);
   }
   if (receiver_.ended()) {
     link_->doorbell.Drain();  // so that publishing knows whether the peer is still there to read
@@ -280,18 +263,27 @@ absl::StatusOr<IncomingBody*> ShmChannel::TryTake() {
   if (gone) {
     return receive_error_ = PeerGone(peer());
   }
-  return nullptr;
+  // Nothing wakes the caller's event loop from what is behind, or lets it sleep, so it must know.
+  if (short_of_descriptors()) {
+    if (absl::Status heard = receiver_.HearAll(); !heard.ok()) {
+      return ReceiveFailed(heard);
+    }
+  }
+  return std::nullopt;
 }
 
 absl::StatusOr<IncomingMessage> ShmChannel::Receive(absl::Duration duration) {
   Timeout timeout(duration);
   while (true) {
-    const absl::StatusOr<IncomingBody*> body = TryTake();
-    if (!body.ok()) {
-      return body.status();
+    absl::StatusOr<std::optional<IncomingMessage>> message = TryReceive();
+    // What no message needs yet is heard of by waiting.
+    const bool only_news = absl::IsResourceExhausted(message.status()) && receive_error_.ok() &&
+                           receiver_.waiting() == Receiver::Waiting::kNews;
+    if (!message.ok() && !only_news) {
+      return message.status();
     }
-    if (*body != nullptr) {
-      return IncomingMessage(*body, options_.reader);
+    if (message.ok() && *message) {
+      return **std::move(message);
     }
     // The look at the ring after the look at the notices: see Receiver::HasNotice. And no notice is
     // taken that has come since, behind another message.
@@ -412,10 +404,7 @@ bool ShmChannel::Flushable() {
 }
 
 absl::Status ShmChannel::ReceiveFailed(const absl::Status& error) {
-  if (receiver_.WaitsForFds()) {
-    return error;
-  }
-  return EndReceiving(error);
+  return receiver_.waiting() == Receiver::Waiting::kNothing ? EndReceiving(error) : error;
 }
 
 absl::Status ShmChannel::EndReceiving(const absl::Status& error) {

@@ -69,7 +69,6 @@ class ShmChannel final : public Channel {
   bool HasPending() const { return !pending_.empty() || (ending_ && !end_sent_); }
   absl::Status OfferFailed(const absl::Status& error);
   absl::StatusOr<bool> TryFlush();
-  absl::StatusOr<IncomingBody*> TryTake();
   // Whether the peer is gone, for a caller that never sleeps, where that would show.
   bool HungUpNow();
   // Of Receiver's Take() or HearAll(). Unless it passes, nothing is received any more.
