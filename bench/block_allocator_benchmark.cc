@@ -24,7 +24,7 @@ void ClaimAndDrop(benchmark::State& state) {
   const uint32_t words = state.range(0);
   AllocationsCounter allocations(state);
   for (auto _ : state) {
-    const std::optional<BlockAllocator::Block> block = blocks.Claim(words);
+    std::optional<BlockAllocator::Block> block = blocks.Claim(words);
     benchmark::DoNotOptimize(block);
     blocks.Drop(*block);
   }
@@ -37,7 +37,7 @@ void ClaimLendDropAndTakeBack(benchmark::State& state) {
   const uint32_t words = state.range(0);
   AllocationsCounter allocations(state);
   for (auto _ : state) {
-    const std::optional<BlockAllocator::Block> block = blocks.Claim(words);
+    std::optional<BlockAllocator::Block> block = blocks.Claim(words);
     benchmark::DoNotOptimize(block);
     blocks.Lend(*block);
     blocks.Drop(*block);
@@ -61,7 +61,7 @@ void ClaimAndDropInAFragmentedSlab(benchmark::State& state) {
   const uint32_t words = state.range(0);
   AllocationsCounter allocations(state);
   for (auto _ : state) {
-    const std::optional<BlockAllocator::Block> block = blocks.Claim(words);
+    std::optional<BlockAllocator::Block> block = blocks.Claim(words);
     benchmark::DoNotOptimize(block);
     blocks.Drop(*block);
   }
