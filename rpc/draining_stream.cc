@@ -5,11 +5,7 @@
 namespace shoal {
 
 DrainingStream::DrainingStream(kj::Own<kj::AsyncIoStream> streamParam)
-    : stream(kj::mv(streamParam)), inner(*stream) {
-  auto paf = kj::newPromiseAndFulfiller<void>();
-  drainedFulfiller = kj::mv(paf.fulfiller);
-  drained = paf.promise.fork();
-}
+    : stream(kj::mv(streamParam)), inner(*stream) {}
 
 void DrainingStream::drain() {
   draining = true;
@@ -17,8 +13,8 @@ void DrainingStream::drain() {
 }
 
 void DrainingStream::endIfDrained() {
-  if (draining && unanswered.none()) {
-    drainedFulfiller->fulfill();
+  if (draining && unanswered.none() && drained.get() != nullptr) {
+    drained->fulfill();
   }
 }
 
@@ -32,8 +28,12 @@ kj::Promise<DrainingStream::MaybeMessage> DrainingStream::tryReadMessage(
         }
         return message;
       });
-  // The read goes first: what has come is answered before the end.
-  return read.exclusiveJoin(drained.addBranch().then([]() { return MaybeMessage(nullptr); }));
+  auto paf = kj::newPromiseAndFulfiller<void>();
+  drained = kj::mv(paf.fulfiller);
+  endIfDrained();
+  // Last, so that what has come is handed on and answered before the end.
+  return read.exclusiveJoin(
+      paf.promise.then([]() { return kj::evalLast([]() { return MaybeMessage(nullptr); }); }));
 }
 
 kj::Promise<void> DrainingStream::writeMessage(

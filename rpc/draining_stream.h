@@ -15,7 +15,7 @@ public:
   explicit DrainingStream(kj::Own<kj::AsyncIoStream> stream);
 
   void drain();
-  // From now on, the peer's messages end as soon as each call that was read is answered; and end()
+  // From now on, the peer's messages end as soon as each call that has come is answered; and end()
   // lasts until the peer has ended its side too. Closing while it is still sending would have it
   // fail before it has read its answers.
 
@@ -43,9 +43,8 @@ private:
   capnp::AsyncIoMessageStream inner;
   Unanswered unanswered;
   bool draining = false;
-  kj::Own<kj::PromiseFulfiller<void>> drainedFulfiller;
-  kj::ForkedPromise<void> drained = nullptr;
-  kj::Array<kj::byte> rest;  // what is discarded
+  kj::Own<kj::PromiseFulfiller<void>> drained;  // of the read that is pending
+  kj::Array<kj::byte> rest;                     // what is discarded
 };
 
 }  // namespace shoal
