@@ -222,7 +222,7 @@ int Doorbell::fd() {
   if (!events_) {
     events_ = WatchBoth(socket(), watch_.fd());
   }
-  return events_ ? events_.get() : socket();
+  return *events_ ? events_->get() : socket();
 }
 
 void Doorbell::HangUp() {

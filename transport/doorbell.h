@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -109,8 +110,8 @@ class Doorbell {
   void HangUp();
 
   // Readable when a ring or the peer's death waits to be drained. The first call makes it of the
-  // two of fds(); it is the socket alone where no process is watched, or no descriptor is left for
-  // it.
+  // two of fds(), for good; it is the socket alone where no process is watched, or no descriptor
+  // was left for it.
   int fd();
 
   // The socket, and PeerWatch::fd().
@@ -147,7 +148,7 @@ class Doorbell {
   std::mutex mutex_;
   std::condition_variable drained_;
   Polling polling_ = Polling::kNobody;
-  UniqueFd events_;  // fd(), once it was asked for
+  std::optional<UniqueFd> events_;  // what fd() has made, if it could
   std::vector<Packet> news_;
   size_t fds_waiting_ = 0;  // those of news_
   std::atomic<bool> flooded_ = false;
