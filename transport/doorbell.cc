@@ -9,6 +9,7 @@
 #include <iterator>
 #include <utility>
 
+#include "shoal/transport/has_event.h"
 #include "shoal/transport/packet.h"
 
 namespace shoal {
@@ -27,16 +28,6 @@ UniqueFd WatchBoth(int one, int other) {
     }
   }
   return events;
-}
-
-// A peer that left without reading our rings resets the connection, once, ahead of its own rings.
-template <typename Receive>
-ssize_t UnlessInterrupted(Receive receive) {
-  ssize_t received;
-  do {
-    received = receive();
-  } while (received < 0 && (errno == EINTR || errno == ECONNRESET));
-  return received;
 }
 
 }  // namespace
@@ -83,7 +74,7 @@ void Doorbell::Drain() {
 Doorbell::Drained Doorbell::DrainNow() {
   std::unique_lock lock(mutex_);
   const uint64_t before = rings();
-  while (polling_ == Polling::kSleeper && rings() == before && SocketReadable()) {
+  while (polling_ == Polling::kSleeper && rings() == before && HasEvent(socket())) {
     drained_.wait(lock);
   }
   if (rings() != before) {
@@ -99,11 +90,6 @@ std::vector<Doorbell::Packet> Doorbell::TakeNews() {
   return std::exchange(news_, {});
 }
 
-bool Doorbell::SocketReadable() {
-  pollfd socket = {.fd = socket_.get(), .events = POLLIN, .revents = 0};
-  return poll(&socket, 1, 0) > 0;
-}
-
 Doorbell::Drained Doorbell::DrainSocket() {
   uint64_t count = 0;
   Next next = Next::kTaken;
@@ -114,7 +100,7 @@ Doorbell::Drained Doorbell::DrainSocket() {
   rings_.fetch_add(count, std::memory_order_release);
   const bool short_of_fds = next == Next::kShortOfFds;
   short_of_fds_.store(short_of_fds, std::memory_order_relaxed);
-  if (next == Next::kEnd || (short_of_fds && SocketClosed())) {
+  if (next == Next::kEnd || (short_of_fds && HasEvent(socket(), POLLRDHUP))) {
     PeerLeft();
   }
   if (count > 0) {
@@ -137,9 +123,7 @@ void Doorbell::PeerLeft() { hung_up_.store(true, std::memory_order_release); }
 Doorbell::Next Doorbell::TakePacket() {
   IncomingPacket packet(limits_.packet);
   // Only looked at, because the kernel drops descriptors for which this process has no room.
-  const ssize_t got = UnlessInterrupted([&] {
-    return recvmsg(socket_.get(), &packet.header, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  });
+  const ssize_t got = ReceiveMessage(socket(), packet.header, MSG_PEEK);
   if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
     return Next::kNone;
   }
@@ -156,8 +140,8 @@ Doorbell::Next Doorbell::TakePacket() {
     }
     KeepNews(packet, std::move(control));
   }
-  std::byte byte;
-  UnlessInterrupted([&] { return recv(socket_.get(), &byte, 1, MSG_DONTWAIT); });
+  msghdr nothing = {};
+  ReceiveMessage(socket(), nothing);
   return Next::kTaken;
 }
 
@@ -179,11 +163,6 @@ void Doorbell::KeepNews(IncomingPacket& packet, PacketControl control) {
   for (UniqueFd& fd : control.fds) {
     news.fds.push_back(std::move(fd));
   }
-}
-
-bool Doorbell::SocketClosed() const {
-  pollfd socket = {.fd = socket_.get(), .events = POLLRDHUP, .revents = 0};
-  return poll(&socket, 1, 0) > 0;
 }
 
 void Doorbell::Sleep(uint64_t seen, const Deadline& deadline) {

@@ -128,13 +128,11 @@ class Doorbell {
     kNapper,  // short of descriptors: others may drain, for it looks again soon in any case
   };
 
-  bool SocketReadable();
   void DrainAll();
   Drained DrainSocket();
   Next TakePacket();
   bool ThrowsAway(size_t bytes) const;
   void KeepNews(IncomingPacket& packet, PacketControl control);
-  bool SocketClosed() const;
   void PeerLeft();
   void Poll(const Deadline& deadline);
 

@@ -1,6 +1,5 @@
 #include "shoal/transport/doorbell.h"
 
-#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -19,7 +18,9 @@
 
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
+#include "shoal/tests/child_process.h"
 #include "shoal/transport/deadline.h"
+#include "shoal/transport/has_event.h"
 #include "shoal/transport/test_process.h"
 #include "shoal/transport/unique_fd.h"
 
@@ -52,11 +53,6 @@ std::pair<UniqueFd, UniqueFd> Sockets() {
   return {UniqueFd(sockets[0]), UniqueFd(sockets[1])};
 }
 
-bool Readable(int fd) {
-  pollfd socket = {.fd = fd, .events = POLLIN, .revents = 0};
-  return poll(&socket, 1, 0) == 1;
-}
-
 // A lost wake-up shows as a sleep that lasts until here.
 Deadline Lost() { return Deadline::After(absl::Seconds(20)); }
 
@@ -73,10 +69,10 @@ bool SleepUntilHungUp(Doorbell& doorbell) {
 
 TEST(Doorbell, IsReadableOnceThePeerRang) {
   Connection connection;
-  EXPECT_FALSE(Readable(connection.here.fd()));
+  EXPECT_FALSE(HasEvent(connection.here.fd()));
   connection.there.Ring();
-  EXPECT_TRUE(Readable(connection.here.fd()));
-  EXPECT_FALSE(Readable(connection.there.fd()));
+  EXPECT_TRUE(HasEvent(connection.here.fd()));
+  EXPECT_FALSE(HasEvent(connection.there.fd()));
 }
 
 TEST(Doorbell, CountsTheRingsThatItDrains) {
@@ -86,7 +82,7 @@ TEST(Doorbell, CountsTheRingsThatItDrains) {
   EXPECT_EQ(connection.here.rings(), 0u);
   connection.here.Drain();
   EXPECT_EQ(connection.here.rings(), 2u);
-  EXPECT_FALSE(Readable(connection.here.fd()));
+  EXPECT_FALSE(HasEvent(connection.here.fd()));
   EXPECT_FALSE(connection.here.hung_up());
 }
 
@@ -105,10 +101,10 @@ TEST(Doorbell, DrainsABoundedNumberOfRingsAndStaysReadable) {
   connection.here.Drain();
   EXPECT_GT(connection.here.rings(), 0u);
   EXPECT_LT(connection.here.rings(), 100u);
-  EXPECT_TRUE(Readable(connection.here.fd()));
+  EXPECT_TRUE(HasEvent(connection.here.fd()));
   connection.here.Drain();
   EXPECT_EQ(connection.here.rings(), 100u);
-  EXPECT_FALSE(Readable(connection.here.fd()));
+  EXPECT_FALSE(HasEvent(connection.here.fd()));
 }
 
 TEST(Doorbell, ComesBackFromAPeerThatRingsForEver) {
@@ -140,7 +136,7 @@ TEST(Doorbell, TakesAPacketOfAnySizeForARing) {
   ASSERT_EQ(send(peer.get(), packet.data(), packet.size(), 0), 1000);
   doorbell.Drain();
   EXPECT_EQ(doorbell.rings(), 1u);
-  EXPECT_FALSE(Readable(doorbell.fd()));
+  EXPECT_FALSE(HasEvent(doorbell.fd()));
 }
 
 TEST(Doorbell, KeepsNoDescriptorThatThePeerSendsWithARing) {
@@ -459,14 +455,14 @@ TEST(Doorbell, HearsThePeersDeath) {
   auto [socket, peer] = Sockets();
   Doorbell doorbell(std::move(socket));
   { const UniqueFd dies = std::move(peer); }
-  EXPECT_TRUE(Readable(doorbell.fd()));
+  EXPECT_TRUE(HasEvent(doorbell.fd()));
   EXPECT_FALSE(doorbell.hung_up());
   doorbell.Drain();
   EXPECT_TRUE(doorbell.hung_up());
   EXPECT_EQ(doorbell.rings(), 0u);
 }
 
-Peer PeerOf(const Sleeper& process) {
+Peer PeerOf(const ChildProcess& process) {
   return {.address = "shm:peer", .pid = process.pid(), .uid = getuid()};
 }
 
@@ -474,7 +470,7 @@ Peer PeerOf(const Sleeper& process) {
 struct BellOfAnother {
   BellOfAnother() : BellOfAnother(Sockets()) {}
 
-  Sleeper peer;
+  ChildProcess peer{{"/bin/sleep", "infinity"}};
   UniqueFd socket_of_child;
   Doorbell doorbell;
 
@@ -486,10 +482,10 @@ struct BellOfAnother {
 
 TEST(Doorbell, HearsThePeersDeathWhileAChildOfItHasTheSocket) {
   BellOfAnother bell;
-  EXPECT_FALSE(Readable(bell.doorbell.fd()));
+  EXPECT_FALSE(HasEvent(bell.doorbell.fd()));
   bell.peer.Kill();
-  EXPECT_TRUE(Readable(bell.doorbell.fd()));
-  EXPECT_TRUE(Readable(bell.doorbell.fds().second));
+  EXPECT_TRUE(HasEvent(bell.doorbell.fd()));
+  EXPECT_TRUE(HasEvent(bell.doorbell.fds().second));
   bell.doorbell.Drain();
   EXPECT_TRUE(bell.doorbell.hung_up());
 }
@@ -497,7 +493,7 @@ TEST(Doorbell, HearsThePeersDeathWhileAChildOfItHasTheSocket) {
 TEST(Doorbell, HearsThePeersDeathWithTheRingsBeforeIt) {
   BellOfAnother bell;
   ASSERT_EQ(send(bell.socket_of_child.get(), "!", 1, 0), 1);
-  EXPECT_TRUE(Readable(bell.doorbell.fd()));
+  EXPECT_TRUE(HasEvent(bell.doorbell.fd()));
   bell.peer.Kill();
   bell.doorbell.Drain();
   EXPECT_EQ(bell.doorbell.rings(), 1u);
@@ -507,11 +503,7 @@ TEST(Doorbell, HearsThePeersDeathWithTheRingsBeforeIt) {
 TEST(Doorbell, WakesASleeperAtThePeersDeathWhileAChildOfItHasTheSocket) {
   BellOfAnother bell;
   std::jthread killer([&] { bell.peer.Kill(); });
-  while (!bell.doorbell.hung_up()) {
-    const Deadline lost = Lost();
-    bell.doorbell.Sleep(bell.doorbell.rings(), lost);
-    ASSERT_FALSE(lost.passed());
-  }
+  EXPECT_TRUE(SleepUntilHungUp(bell.doorbell));
 }
 
 TEST(Doorbell, IsItsSocketAloneWhereThereIsNoDescriptorForMore) {
@@ -565,7 +557,7 @@ TEST(Doorbell, IsHungUpForBothSidesByEither) {
 TEST(Doorbell, KeepsItsDescriptorOpenAfterItHungUp) {
   Connection connection;
   connection.here.HangUp();
-  EXPECT_TRUE(Readable(connection.here.fd()));
+  EXPECT_TRUE(HasEvent(connection.here.fd()));
 }
 
 TEST(Doorbell, DoesNotSleepOnceItIsHungUp) {

@@ -1,12 +1,11 @@
 #include "shoal/transport/link.h"
 
-#include <poll.h>
-
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "gtest/gtest.h"
+#include "shoal/transport/has_event.h"
 #include "shoal/transport/incoming_body.h"
 #include "shoal/transport/link_pair.h"
 #include "shoal/transport/outgoing_body.h"
@@ -15,10 +14,7 @@
 namespace shoal {
 namespace {
 
-bool HasRung(const Link& link) {
-  pollfd socket = {.fd = link.doorbell.socket(), .events = POLLIN, .revents = 0};
-  return poll(&socket, 1, 0) == 1;
-}
+bool HasRung(const Link& link) { return HasEvent(link.doorbell.socket()); }
 
 TEST(Link, RingsItsPeer) {
   const LinkPair links = MakeLinkPair();

@@ -117,6 +117,14 @@ absl::Status SendPacket(int fd, std::span<const std::byte> bytes, std::span<cons
   return absl::OkStatus();
 }
 
+ssize_t ReceiveMessage(int fd, msghdr& message, int flags) {
+  ssize_t received;
+  do {
+    received = recvmsg(fd, &message, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  } while (received < 0 && (errno == EINTR || errno == ECONNRESET));
+  return received;
+}
+
 absl::StatusOr<std::optional<Packet>> ReceivePacket(int fd, size_t max_bytes, size_t max_fds) {
   max_fds = std::min(max_fds, kMaxPacketFds);
   std::vector<std::byte> bytes(max_bytes);
@@ -128,13 +136,8 @@ absl::StatusOr<std::optional<Packet>> ReceivePacket(int fd, size_t max_bytes, si
   message.msg_control = buffer.bytes.data();
   message.msg_controllen =
       CMSG_SPACE(sizeof(ucred)) + (max_fds > 0 ? CMSG_SPACE(max_fds * sizeof(int)) : 0);
-  ssize_t received = 0;
-  do {
-    // With MSG_TRUNC the result is the packet's length, also if it did not fit.
-    received = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
-    // ECONNRESET, a peer that left without reading all, is told once and ahead of the packets that
-    // it had sent.
-  } while (received < 0 && (errno == EINTR || errno == ECONNRESET));
+  // With MSG_TRUNC the result is the packet's length, also if it did not fit.
+  const ssize_t received = ReceiveMessage(fd, message, MSG_TRUNC);
   if (received < 0 && errno == EAGAIN) {
     return std::nullopt;
   }

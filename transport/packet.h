@@ -36,6 +36,10 @@ struct PacketControl {
 };
 PacketControl TakeControl(msghdr& message);
 
+// recvmsg() with `flags`, MSG_DONTWAIT and MSG_CMSG_CLOEXEC. ECONNRESET, a peer that left without
+// reading all, is passed over: it is told once, and ahead of the packets that the peer had sent.
+ssize_t ReceiveMessage(int fd, msghdr& message, int flags = 0);
+
 // Sends one packet: at least one byte, and copies of `fds`, which stay the caller's. All of it is
 // sent or nothing.
 //

@@ -1,11 +1,11 @@
 #include "shoal/transport/peer_watch.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
+#include "shoal/transport/has_event.h"
 #include "shoal/transport/system_error.h"
 
 namespace shoal {
@@ -31,9 +31,6 @@ absl::StatusOr<PeerWatch> PeerWatch::Create(const Peer& peer) {
   }
 }
 
-bool PeerWatch::ended() const {
-  pollfd process = {.fd = process_.get(), .events = POLLIN, .revents = 0};
-  return process_ && poll(&process, 1, 0) > 0;
-}
+bool PeerWatch::ended() const { return process_ && HasEvent(process_.get()); }
 
 }  // namespace shoal

@@ -1,9 +1,10 @@
 #include "shoal/transport/peer_watch.h"
 
-#include <poll.h>
 #include <unistd.h>
 
 #include "gtest/gtest.h"
+#include "shoal/tests/child_process.h"
+#include "shoal/transport/has_event.h"
 #include "shoal/transport/test_process.h"
 #include "shoal/transport/test_status.h"
 
@@ -15,27 +16,27 @@ using absl::StatusCode::kUnavailable;
 
 Peer PeerIn(pid_t pid) { return {.address = "shm:peer", .pid = pid, .uid = getuid()}; }
 
-bool Readable(const PeerWatch& watch) {
-  pollfd events = {.fd = watch.fd(), .events = POLLIN, .revents = 0};
-  return poll(&events, 1, 0) == 1;
-}
+// A process that does nothing until it is killed.
+struct Sleeper : ChildProcess {
+  Sleeper() : ChildProcess({"/bin/sleep", "infinity"}) {}
+};
 
 TEST(PeerWatch, HearsOfTheEndOfAProcess) {
   Sleeper sleeper;
   const auto watch = PeerWatch::Create(PeerIn(sleeper.pid()));
   ASSERT_THAT(watch, Succeeds());
   EXPECT_FALSE(watch->ended());
-  EXPECT_FALSE(Readable(*watch));
+  EXPECT_FALSE(HasEvent(watch->fd()));
   sleeper.Kill();
   EXPECT_TRUE(watch->ended());
-  EXPECT_TRUE(Readable(*watch));
+  EXPECT_TRUE(HasEvent(watch->fd()));
 }
 
 TEST(PeerWatch, RefusesAProcessThatHasEndedAlready) {
   Sleeper sleeper;
+  const Peer peer = PeerIn(sleeper.pid());
   sleeper.Kill();
-  EXPECT_THAT(PeerWatch::Create(PeerIn(sleeper.pid())),
-              Fails(kUnavailable, PeerIn(sleeper.pid()).Describe() + " is gone"));
+  EXPECT_THAT(PeerWatch::Create(peer), Fails(kUnavailable, peer.Describe() + " is gone"));
 }
 
 TEST(PeerWatch, NeedsNoDescriptorForAPeerInThisProcess) {

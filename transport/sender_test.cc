@@ -1,7 +1,5 @@
 #include "shoal/transport/sender.h"
 
-#include <poll.h>
-
 #include <algorithm>
 #include <cstring>
 #include <memory>
@@ -12,6 +10,7 @@
 
 #include "capnp/orphan.h"
 #include "gtest/gtest.h"
+#include "shoal/transport/has_event.h"
 #include "shoal/transport/link_pair.h"
 #include "shoal/transport/parked_flag.h"
 #include "shoal/transport/receiver.h"
@@ -63,8 +62,7 @@ class SenderTest : public testing::Test {
   HeldBlock ClaimWholeSlab() { return slabs().Claim(kSmallSlabWords).value(); }
 
   bool PeerWasRung() {
-    pollfd socket = {.fd = links_.right->doorbell.fd(), .events = POLLIN, .revents = 0};
-    const bool rung = poll(&socket, 1, 0) == 1;
+    const bool rung = HasEvent(links_.right->doorbell.socket());
     links_.right->doorbell.Drain();
     return rung;
   }

@@ -1,13 +1,12 @@
 // What is left to each kind of channel: a full ring, spilling, the doorbell.
 #include "shoal/transport/shm_channel.h"
 
-#include <poll.h>
-
 #include <thread>
 #include <utility>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "shoal/transport/has_event.h"
 #include "shoal/transport/test_channels.h"
 
 namespace shoal {
@@ -95,25 +94,20 @@ TEST(ShmChannelWhenFull, FlushesWhatIsPendingWhenItIsDestroyed) {
   reader.join();
 }
 
-bool IsReadable(int fd) {
-  pollfd poll_fd = {.fd = fd, .events = POLLIN, .revents = 0};
-  return poll(&poll_fd, 1, 0) == 1;
-}
-
 TEST(ShmChannelDoorbell, RingsOnceForWhatItWasArmedForAndIsSilentOtherwise) {
   Pair pair;
   ASSERT_TRUE(Send(*pair.left, 1).ok());
-  EXPECT_FALSE(IsReadable(pair.right->doorbell()));
+  EXPECT_FALSE(HasEvent(pair.right->doorbell()));
   EXPECT_FALSE(pair.right->ArmDoorbell());  // a message is there
   ExpectNext(*pair.right, 1);
   pair.right->DrainDoorbell();
   ASSERT_TRUE(pair.right->ArmDoorbell());
   ASSERT_TRUE(Send(*pair.left, 2).ok());
   ASSERT_TRUE(Send(*pair.left, 3).ok());
-  EXPECT_TRUE(IsReadable(pair.right->doorbell()));
+  EXPECT_TRUE(HasEvent(pair.right->doorbell()));
   pair.right->DisarmDoorbell();
   pair.right->DrainDoorbell();
-  EXPECT_FALSE(IsReadable(pair.right->doorbell()));
+  EXPECT_FALSE(HasEvent(pair.right->doorbell()));
   ExpectNext(*pair.right, 2);
 }
 
@@ -124,7 +118,7 @@ TEST(ShmChannelDoorbell, RingsForRoomWhenSomethingIsPending) {
   }
   ASSERT_TRUE(pair.left->ArmDoorbell());
   ExpectNext(*pair.right, 0);
-  EXPECT_TRUE(IsReadable(pair.left->doorbell()));
+  EXPECT_TRUE(HasEvent(pair.left->doorbell()));
   EXPECT_TRUE(pair.left->Flushable());
 }
 
@@ -132,7 +126,7 @@ TEST(ShmChannelDoorbell, IsReadableWhenThePeerIsGone) {
   Pair pair;
   ASSERT_TRUE(pair.right->ArmDoorbell());
   pair.left.reset();
-  EXPECT_TRUE(IsReadable(pair.right->doorbell()));
+  EXPECT_TRUE(HasEvent(pair.right->doorbell()));
   pair.right->DrainDoorbell();
   EXPECT_TRUE(pair.right->Readable());
 }

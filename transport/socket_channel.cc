@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "shoal/transport/channel_errors.h"
+#include "shoal/transport/has_event.h"
 #include "shoal/transport/incoming_body.h"
 #include "shoal/transport/system_error.h"
 
@@ -480,11 +481,7 @@ void SocketChannel::DrainDoorbell() {
 }
 
 bool SocketChannel::Flushable() {
-  if (pending_.empty() || fork_mark_.forked()) {
-    return false;
-  }
-  pollfd socket = {.fd = socket_.get(), .events = POLLOUT, .revents = 0};
-  return poll(&socket, 1, 0) > 0;
+  return !pending_.empty() && !fork_mark_.forked() && HasEvent(socket_.get(), POLLOUT);
 }
 
 }  // namespace shoal

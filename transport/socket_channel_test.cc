@@ -2,7 +2,6 @@
 // tests/conformance.
 #include "shoal/transport/socket_channel.h"
 
-#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
 
@@ -15,6 +14,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "shoal/transport/has_event.h"
 #include "shoal/transport/test_channels.h"
 #include "shoal/transport/test_socket.h"
 
@@ -48,11 +48,6 @@ void ReadAllThatIsThere(const UniqueFd& socket) {
   std::vector<char> buffer(1 << 20);
   while (recv(socket.get(), buffer.data(), buffer.size(), MSG_DONTWAIT) > 0) {
   }
-}
-
-bool ReadableNow(int fd) {
-  pollfd waited = {.fd = fd, .events = POLLIN, .revents = 0};
-  return poll(&waited, 1, 0) > 0;
 }
 
 // Listens at `address`, connects, and returns both ends.
@@ -246,20 +241,20 @@ TEST(SocketChannel, ReceivesWhatCameBeforeSendingFailed) {
 TEST(SocketChannel, RingsItsDoorbellForMessagesAndWhileArmedForRoom) {
   ChannelAndSocket ends(That(WhenFull::kSpill));
   EXPECT_TRUE(ends.channel->ArmDoorbell());
-  EXPECT_FALSE(ReadableNow(ends.channel->doorbell()));
+  EXPECT_FALSE(HasEvent(ends.channel->doorbell()));
   Write(ends.socket, {0, 1, 0, 0});
-  EXPECT_TRUE(ReadableNow(ends.channel->doorbell()));
+  EXPECT_TRUE(HasEvent(ends.channel->doorbell()));
   EXPECT_FALSE(ends.channel->ArmDoorbell());
   ASSERT_TRUE(ends.channel->TryReceive()->has_value());
 
   ASSERT_TRUE(Send(*ends.channel, 1, 8 << 20).ok());
   ASSERT_GT(ends.channel->pending_bytes(), 0);
   EXPECT_TRUE(ends.channel->ArmDoorbell());
-  EXPECT_FALSE(ReadableNow(ends.channel->doorbell()));
+  EXPECT_FALSE(HasEvent(ends.channel->doorbell()));
   ReadAllThatIsThere(ends.socket);
-  EXPECT_TRUE(ReadableNow(ends.channel->doorbell()));
+  EXPECT_TRUE(HasEvent(ends.channel->doorbell()));
   ends.channel->DisarmDoorbell();
-  EXPECT_FALSE(ReadableNow(ends.channel->doorbell()));
+  EXPECT_FALSE(HasEvent(ends.channel->doorbell()));
 }
 
 TEST(SocketChannel, HasNoPlaceForANotice) {

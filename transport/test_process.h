@@ -2,17 +2,13 @@
 #pragma once
 
 #include <linux/capability.h>
-#include <signal.h>
-#include <spawn.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstddef>
 #include <filesystem>
 #include <iterator>
-#include <utility>
 
 #include "gtest/gtest.h"
 
@@ -47,30 +43,5 @@ inline void DropCapabilitiesOfThisThread() {
   const __user_cap_data_struct none[2]{};
   ASSERT_EQ(syscall(SYS_capset, &header, none), 0);
 }
-
-// A process that does nothing until it is killed.
-class Sleeper {
- public:
-  Sleeper() {
-    const char* const argv[] = {"sleep", "infinity", nullptr};
-    EXPECT_EQ(posix_spawnp(&pid_, "sleep", nullptr, nullptr, const_cast<char**>(argv), environ), 0);
-  }
-  Sleeper(const Sleeper&) = delete;
-  Sleeper& operator=(const Sleeper&) = delete;
-  ~Sleeper() { Kill(); }
-
-  pid_t pid() const { return pid_; }
-
-  void Kill() {
-    if (!std::exchange(killed_, true)) {
-      EXPECT_EQ(kill(pid_, SIGKILL), 0);
-      EXPECT_EQ(waitpid(pid_, nullptr, 0), pid_);
-    }
-  }
-
- private:
-  pid_t pid_ = -1;
-  bool killed_ = false;
-};
 
 }  // namespace shoal
