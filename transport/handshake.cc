@@ -248,18 +248,52 @@ absl::StatusOr<PeerOutbox> MapRegions(Hello& hello, const Peer& peer,
   return theirs;
 }
 
-std::unique_ptr<Channel> Join(UniqueFd socket, PeerWatch watch, Outbox own, PeerOutbox theirs,
-                              const Hello& hello, const Peer& peer, const ChannelOptions& options) {
-  const SlabLimits limits = {.slab_bytes = options.slab_bytes,
-                             .max_bytes = std::min(options.max_slabs_bytes, hello.peer_slabs_bytes),
-                             .idle_time = options.slab_idle_time,
-                             .max_idle_bytes = options.max_idle_slabs_bytes,
-                             .pages = PagesFor(options)};
+// What both sides know of each other once the peer's greeting has come and is right.
+struct Met {
+  Peer peer;
+  Hello hello;
+  PeerOutbox theirs;
+  PeerWatch watch;
+};
+
+// Nothing when no greeting has come yet.
+absl::StatusOr<std::optional<Met>> Meet(int fd, const Address& address, uid_t uid,
+                                        const ChannelOptions& options) {
+  absl::StatusOr<std::optional<Greeted>> greeted = ReceiveGreeting(fd, address, uid, options);
+  if (!greeted.ok() || !*greeted) {
+    return greeted.ok() ? absl::StatusOr<std::optional<Met>>(std::nullopt) : greeted.status();
+  }
+  const Peer& peer = (*greeted)->peer;
+  absl::StatusOr<Hello> hello = ReadGreeting((*greeted)->packet, peer, options);
+  if (!hello.ok()) {
+    return hello.status();
+  }
+  absl::StatusOr<PeerOutbox> theirs = MapRegions(*hello, peer, options);
+  if (!theirs.ok()) {
+    return theirs.status();
+  }
+  absl::StatusOr<PeerWatch> watch = PeerWatch::Create(peer);
+  if (!watch.ok()) {
+    return watch.status();
+  }
+  return Met{.peer = peer,
+             .hello = *std::move(hello),
+             .theirs = *std::move(theirs),
+             .watch = *std::move(watch)};
+}
+
+std::unique_ptr<Channel> Join(UniqueFd socket, Outbox own, Met met, const ChannelOptions& options) {
+  const SlabLimits limits = {
+      .slab_bytes = options.slab_bytes,
+      .max_bytes = std::min(options.max_slabs_bytes, met.hello.peer_slabs_bytes),
+      .idle_time = options.slab_idle_time,
+      .max_idle_bytes = options.max_idle_slabs_bytes,
+      .pages = PagesFor(options)};
   const FdLimits fd_limits = {.received = options.max_fds_per_message,
-                              .sent = hello.max_fds_per_message};
+                              .sent = met.hello.max_fds_per_message};
   return std::make_unique<ShmChannel>(
-      std::make_shared<Link>(std::move(own), std::move(theirs), peer, std::move(socket), limits,
-                             fd_limits, std::move(watch)),
+      std::make_shared<Link>(std::move(own), std::move(met.theirs), met.peer, std::move(socket),
+                             limits, fd_limits, std::move(met.watch)),
       options);
 }
 
@@ -286,25 +320,11 @@ absl::StatusOr<ClientHandshake> ClientHandshake::Begin(UniqueFd socket, const Ad
 }
 
 absl::StatusOr<std::unique_ptr<Channel>> ClientHandshake::Finish() {
-  absl::StatusOr<std::optional<Greeted>> greeted =
-      ReceiveGreeting(socket_.get(), address_, uid_, options_);
-  if (!greeted.ok() || !*greeted) {
-    return greeted.ok() ? absl::StatusOr<std::unique_ptr<Channel>>(nullptr) : greeted.status();
+  absl::StatusOr<std::optional<Met>> met = Meet(socket_.get(), address_, uid_, options_);
+  if (!met.ok() || !*met) {
+    return met.ok() ? absl::StatusOr<std::unique_ptr<Channel>>(nullptr) : met.status();
   }
-  absl::StatusOr<Hello> hello = ReadGreeting((*greeted)->packet, (*greeted)->peer, options_);
-  if (!hello.ok()) {
-    return hello.status();
-  }
-  absl::StatusOr<PeerOutbox> theirs = MapRegions(*hello, (*greeted)->peer, options_);
-  if (!theirs.ok()) {
-    return theirs.status();
-  }
-  absl::StatusOr<PeerWatch> watch = PeerWatch::Create((*greeted)->peer);
-  if (!watch.ok()) {
-    return watch.status();
-  }
-  return Join(std::move(socket_), *std::move(watch), std::move(own_), *std::move(theirs), *hello,
-              (*greeted)->peer, options_);
+  return Join(std::move(socket_), std::move(own_), **std::move(met), options_);
 }
 
 absl::StatusOr<std::unique_ptr<Channel>> ServerHandshake::Finish() {
@@ -316,22 +336,9 @@ absl::StatusOr<std::unique_ptr<Channel>> ServerHandshake::Finish() {
 }
 
 absl::StatusOr<std::unique_ptr<Channel>> ServerHandshake::Answer() {
-  absl::StatusOr<std::optional<Greeted>> greeted =
-      ReceiveGreeting(socket_.get(), address_, uid_, options_);
-  if (!greeted.ok() || !*greeted) {
-    return greeted.ok() ? absl::StatusOr<std::unique_ptr<Channel>>(nullptr) : greeted.status();
-  }
-  absl::StatusOr<Hello> hello = ReadGreeting((*greeted)->packet, (*greeted)->peer, options_);
-  if (!hello.ok()) {
-    return hello.status();
-  }
-  absl::StatusOr<PeerOutbox> theirs = MapRegions(*hello, (*greeted)->peer, options_);
-  if (!theirs.ok()) {
-    return theirs.status();
-  }
-  absl::StatusOr<PeerWatch> watch = PeerWatch::Create((*greeted)->peer);
-  if (!watch.ok()) {
-    return watch.status();
+  absl::StatusOr<std::optional<Met>> met = Meet(socket_.get(), address_, uid_, options_);
+  if (!met.ok() || !*met) {
+    return met.ok() ? absl::StatusOr<std::unique_ptr<Channel>>(nullptr) : met.status();
   }
   absl::StatusOr<Outbox> own = NewOutbox(options_);
   if (!own.ok()) {
@@ -340,8 +347,7 @@ absl::StatusOr<std::unique_ptr<Channel>> ServerHandshake::Answer() {
   if (absl::Status sent = SendHello(socket_.get(), *own, options_); !sent.ok()) {
     return sent;
   }
-  return Join(std::move(socket_), *std::move(watch), *std::move(own), *std::move(theirs), *hello,
-              (*greeted)->peer, options_);
+  return Join(std::move(socket_), *std::move(own), **std::move(met), options_);
 }
 
 }  // namespace shoal
