@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -14,12 +15,19 @@ namespace {
 absl::StatusOr<double> ProportionalBytes(pid_t pid) {
   const std::string path = absl::StrCat("/proc/", pid, "/smaps_rollup");
   std::ifstream file(path);
+  std::optional<double> anonymous;
+  std::optional<double> shared;
   for (std::string word; file >> word;) {
-    if (double kibibytes; word == "Pss:" && file >> kibibytes) {
-      return kibibytes * 1024;
+    if (double kibibytes; word == "Pss_Anon:" && file >> kibibytes) {
+      anonymous = kibibytes * 1024;
+    } else if (word == "Pss_Shmem:" && file >> kibibytes) {
+      shared = kibibytes * 1024;
     }
   }
-  return absl::UnavailableError(absl::StrCat(path, " has no Pss"));
+  if (!anonymous || !shared) {
+    return absl::UnavailableError(absl::StrCat(path, " has no Pss_Anon and Pss_Shmem"));
+  }
+  return *anonymous + *shared;
 }
 
 }  // namespace

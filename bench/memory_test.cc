@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "gtest/gtest.h"
+#include "shoal/tests/child_process.h"
 
 namespace shoal {
 namespace {
@@ -23,6 +24,15 @@ TEST(HeldMemory, GrowsByWhatIsTouched) {
   ASSERT_TRUE(before.ok() && mapped.ok() && touched.ok());
   EXPECT_LT(*mapped - *before, kBytes);
   EXPECT_GE(*touched - *mapped, 2 * kBytes);  // this process twice
+}
+
+TEST(HeldMemory, IsNoLessWhenAnotherProcessMapsTheSameLibraries) {
+  const auto before = HeldMemory(getpid());
+  ChildProcess other({"/bin/sh", "-c", "echo started; exec sleep infinity"});
+  ASSERT_EQ(other.ReadLine(), "started");
+  const auto after = HeldMemory(getpid());
+  ASSERT_TRUE(before.ok() && after.ok());
+  EXPECT_GE(*after, *before);
 }
 
 TEST(HeldMemory, IsNotToldOfAProcessThatIsNotThere) {
