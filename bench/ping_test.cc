@@ -7,7 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "shoal/bench/test_command.h"
-#include "shoal/transport/test_socket.h"
+#include "shoal/tests/scratch_folder.h"
 
 namespace shoal {
 namespace {

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <random>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 
@@ -22,7 +22,7 @@ ChildProcess::ChildProcess(const std::vector<std::string>& command) {
   arguments.push_back(nullptr);
   int output[2];
   if (pipe2(output, O_CLOEXEC) != 0) {
-    abort();
+    throw std::system_error(errno, std::generic_category(), "pipe2");
   }
   pid_ = fork();
   if (pid_ == 0) {
@@ -77,20 +77,8 @@ UniqueAddress::UniqueAddress(const std::string& transport) : text_("127.0.0.1:0"
     // Random: sandboxes with pid namespaces of their own share the abstract names.
     text_ = absl::StrCat("shm:shoal-test-", absl::Hex(std::random_device()()));
   } else if (transport == "unix") {
-    // Not below the test's own folder: a socket's path has room for 107 bytes.
-    char folder[] = "/tmp/shoal-test-XXXXXX";
-    if (mkdtemp(folder) == nullptr) {
-      abort();
-    }
-    folder_ = folder;
-    text_ = absl::StrCat("unix:", folder_, "/socket");
-  }
-}
-
-UniqueAddress::~UniqueAddress() {
-  if (!folder_.empty()) {
-    unlink(absl::StrCat(folder_, "/socket").c_str());
-    rmdir(folder_.c_str());
+    folder_.emplace();
+    text_ = absl::StrCat("unix:", folder_->path(), "/socket");
   }
 }
 

@@ -3,8 +3,11 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "shoal/tests/scratch_folder.h"
 
 namespace shoal {
 
@@ -46,13 +49,12 @@ class UniqueAddress {
   explicit UniqueAddress(const std::string& transport);
   UniqueAddress(const UniqueAddress&) = delete;
   UniqueAddress& operator=(const UniqueAddress&) = delete;
-  ~UniqueAddress();
 
   const std::string& text() const { return text_; }
 
  private:
   std::string text_;
-  std::string folder_;  // of a Unix socket's file
+  std::optional<ScratchFolder> folder_;  // of a Unix socket's file
 };
 
 }  // namespace shoal

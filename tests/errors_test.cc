@@ -26,6 +26,7 @@
 #include "gtest/gtest.h"
 #include "shoal/schema/hello.capnp.h"
 #include "shoal/tests/child_process.h"
+#include "shoal/tests/scratch_folder.h"
 #include "shoal/transport/channel.h"
 #include "shoal/transport/test_channels.h"
 #include "shoal/transport/test_process.h"

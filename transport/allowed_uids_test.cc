@@ -12,11 +12,11 @@
 #include <thread>
 
 #include "gtest/gtest.h"
+#include "shoal/tests/scratch_folder.h"
 #include "shoal/transport/address.h"
 #include "shoal/transport/channel.h"
 #include "shoal/transport/socket.h"
 #include "shoal/transport/test_channels.h"
-#include "shoal/transport/test_socket.h"
 #include "shoal/transport/test_status.h"
 
 namespace shoal {

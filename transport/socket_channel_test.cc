@@ -14,6 +14,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "shoal/tests/scratch_folder.h"
 #include "shoal/transport/has_event.h"
 #include "shoal/transport/test_channels.h"
 #include "shoal/transport/test_socket.h"

@@ -15,6 +15,7 @@
 #include "capnp/serialize.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "shoal/tests/scratch_folder.h"
 #include "shoal/transport/test_channels.h"
 #include "shoal/transport/test_socket.h"
 

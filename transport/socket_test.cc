@@ -26,6 +26,7 @@
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "shoal/tests/scratch_folder.h"
 #include "shoal/transport/test_process.h"
 
 namespace shoal {
@@ -41,21 +42,12 @@ SocketName FreshName() {
   return {SocketName::Kind::kAbstract, name, "shm:fresh"};
 }
 
-// In /tmp, as a socket's path must be short.
-class Directory {
+// A name in a folder of its own.
+class Directory : public ScratchFolder {
  public:
-  Directory() : path_("/tmp/shoal.XXXXXX") { EXPECT_NE(mkdtemp(path_.data()), nullptr); }
-  Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
-  ~Directory() { std::filesystem::remove_all(path_); }
-
-  const std::string& path() const { return path_; }
   SocketName Name() const {
-    return {SocketName::Kind::kPath, path_ + "/sock", "shm:" + path_ + "/sock"};
+    return {SocketName::Kind::kPath, path() + "/sock", "shm:" + path() + "/sock"};
   }
-
- private:
-  std::string path_;
 };
 
 template <typename T>

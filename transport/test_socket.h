@@ -2,7 +2,6 @@
 #pragma once
 
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -30,24 +29,6 @@ struct ChannelAndSocket {
 
   std::unique_ptr<Channel> channel;
   UniqueFd socket;
-};
-
-// A folder that is removed with all that is in it.
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    char name[] = "/tmp/shoal-test-XXXXXX";
-    EXPECT_NE(mkdtemp(name), nullptr);
-    path_ = name;
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  ~ScratchFolder() { EXPECT_EQ(system(("rm -rf " + path_).c_str()), 0); }
-
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
 };
 
 }  // namespace shoal

@@ -12,7 +12,7 @@
 #include "shoal/rpc/client.h"
 #include "shoal/tests/child_process.h"
 #include "shoal/tests/echo_server.h"
-#include "shoal/transport/test_socket.h"
+#include "shoal/tests/scratch_folder.h"
 
 namespace shoal {
 namespace {

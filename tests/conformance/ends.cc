@@ -156,21 +156,13 @@ std::unique_ptr<Ends> Ends::Connect(Driver driver, const std::string& outbox,
   return nullptr;
 }
 
-Ends::Ends() {
-  char folder[] = "/tmp/shoal-test-XXXXXX";
-  EXPECT_NE(mkdtemp(folder), nullptr);
-  folder_ = folder;
-  gate_path_ = folder_ + "/gate";
+Ends::Ends() : gate_path_(folder_.path() + "/gate") {
   EXPECT_EQ(mkfifo(gate_path_.c_str(), 0600), 0);
   gate_ = open(gate_path_.c_str(), O_RDWR | O_CLOEXEC);
   EXPECT_GE(gate_, 0);
 }
 
-Ends::~Ends() {
-  close(gate_);
-  unlink(gate_path_.c_str());
-  rmdir(folder_.c_str());
-}
+Ends::~Ends() { close(gate_); }
 
 void Ends::OpenGate() { EXPECT_EQ(write(gate_, "!", 1), 1); }
 

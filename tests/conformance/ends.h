@@ -10,6 +10,7 @@
 
 #include "gtest/gtest.h"
 #include "shoal/tests/conformance/command.capnp.h"
+#include "shoal/tests/scratch_folder.h"
 #include "shoal/transport/channel.h"
 
 namespace shoal::conformance {
@@ -84,7 +85,7 @@ class Ends {
   std::unique_ptr<Channel> near_;
 
  private:
-  std::string folder_;
+  ScratchFolder folder_;
   std::string gate_path_;
   int gate_ = -1;
 };
