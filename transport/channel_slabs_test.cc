@@ -12,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "shoal/transport/channel.h"
 #include "shoal/transport/test_channels.h"
+#include "shoal/transport/test_process.h"
 
 namespace shoal {
 namespace {
@@ -96,20 +97,20 @@ TEST(ChannelSlabs, GoBackToTheSystemWhileBothSidesWait) {
   ChannelOptions options;
   options.slab_idle_time = absl::Milliseconds(20);
   Pair pair(options);
-  const uint64_t base = SharedMemory();
+  const uint64_t base = MappedSharedMemory().touched_bytes;
   {
     ASSERT_TRUE(Send(*pair.left, 1, 100 << 20).ok());
     ExpectNext(*pair.right, 1, 100 << 20);
   }
-  ASSERT_GT(SharedMemory(), base + (100 << 20));
+  ASSERT_GT(MappedSharedMemory().touched_bytes, base + (100 << 20));
   // Neither side calls anything but Receive from here on.
   std::thread right([&] { ExpectNext(*pair.right, 2); });
   std::thread left([&] { ExpectNext(*pair.left, 3); });
   const absl::Time lost = absl::Now() + absl::Seconds(60);
-  while (SharedMemory() > base + (1 << 20) && absl::Now() < lost) {
+  while (MappedSharedMemory().touched_bytes > base + (1 << 20) && absl::Now() < lost) {
     std::this_thread::yield();
   }
-  EXPECT_LE(SharedMemory(), base + (1 << 20));
+  EXPECT_LE(MappedSharedMemory().touched_bytes, base + (1 << 20));
   ASSERT_TRUE(Send(*pair.left, 2).ok());
   ASSERT_TRUE(Send(*pair.right, 3).ok());
   left.join();

@@ -20,6 +20,7 @@
 #include "gtest/gtest.h"
 #include "shoal/transport/channel.h"
 #include "shoal/transport/test_channels.h"
+#include "shoal/transport/test_process.h"
 #include "shoal/transport/test_socket.h"
 
 namespace shoal {
@@ -214,12 +215,13 @@ TEST(HugePages, AreUsedWhereTheSystemHasThemAndSaidNotToBeOtherwise) {
 
 TEST(Prefault, MapsTheFirstSlabOnBothSidesAtOnce) {
   ChannelOptions options;
-  const uint64_t before = SharedMemory();
+  const uint64_t before = MappedSharedMemory().touched_bytes;
   const Pair cold(options);
-  EXPECT_LT(SharedMemory() - before, options.slab_bytes);
+  EXPECT_LT(MappedSharedMemory().touched_bytes - before, options.slab_bytes);
   options.prefault = true;
   const Pair warm(options);
-  EXPECT_GE(SharedMemory() - before, 4 * options.slab_bytes) << "two slabs, each mapped twice";
+  EXPECT_GE(MappedSharedMemory().touched_bytes - before, 4 * options.slab_bytes)
+      << "two slabs, each mapped twice";
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <utility>
@@ -71,19 +70,6 @@ inline void ExpectNext(Channel& channel, uint64_t number, size_t bytes = 0) {
   auto message = channel.Receive();
   ASSERT_TRUE(message.ok()) << message.status();
   ExpectNumbered(*message, number, bytes);
-}
-
-// How much shared memory this process has mapped and touched, in bytes.
-inline uint64_t SharedMemory() {
-  std::ifstream status("/proc/self/status");
-  std::string field;
-  uint64_t kibibytes = 0;
-  for (std::string rest; status >> field; std::getline(status, rest)) {
-    if (field == "RssShmem:") {
-      status >> kibibytes;
-    }
-  }
-  return kibibytes * 1024;
 }
 
 // Publishes small messages until the ring has no room.

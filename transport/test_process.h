@@ -6,9 +6,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cinttypes>
 #include <cstddef>
+#include <cstdint>
+#include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <iterator>
+#include <string>
 
 #include "gtest/gtest.h"
 
@@ -18,6 +23,29 @@ namespace shoal {
 inline size_t OpenDescriptors() {
   return static_cast<size_t>(
       std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {}));
+}
+
+// The memory files that this process has mapped.
+struct SharedMemory {
+  size_t mappings = 0;
+  uint64_t touched_bytes = 0;  // twice what is mapped twice
+};
+
+// Counts in the page tables. The kernel's counters in /proc/self/status are kept per CPU, and may
+// be behind what was (proc_pid_status(5)).
+inline SharedMemory MappedSharedMemory() {
+  SharedMemory memory;
+  std::ifstream maps("/proc/self/smaps");
+  bool ours = false;
+  for (std::string line; std::getline(maps, line);) {
+    if (uint64_t kibibytes = 0; sscanf(line.c_str(), "Rss: %" SCNu64, &kibibytes) == 1) {
+      memory.touched_bytes += ours ? kibibytes * 1024 : 0;
+    } else if (line.find(':') > line.find(' ')) {  // the line that begins a mapping
+      ours = line.find("/memfd:") != std::string::npos;
+      memory.mappings += ours ? 1 : 0;
+    }
+  }
+  return memory;
 }
 
 // Lowers a resource limit, RLIMIT_NOFILE for example, of this process for as long as it lives.

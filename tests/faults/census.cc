@@ -1,39 +1,27 @@
 #include "shoal/tests/faults/census.h"
 
 #include <malloc.h>
-
-#include <fstream>
+#include <time.h>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "shoal/transport/test_process.h"
 
 namespace shoal::faults {
 namespace {
 
-size_t MemfdMappings() {
-  std::ifstream maps("/proc/self/maps");
-  size_t count = 0;
-  for (std::string line; std::getline(maps, line);) {
-    count += line.find("/memfd:") != std::string::npos;
-  }
-  return count;
-}
-
-uint64_t SharedKibibytes() {
-  std::ifstream status("/proc/self/status");
-  std::string field;
-  uint64_t kibibytes = 0;
-  for (std::string rest; status >> field; std::getline(status, rest)) {
-    if (field == "RssShmem:") {
-      status >> kibibytes;
-    }
-  }
-  return kibibytes;
+double CpuSeconds() {
+  timespec used;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) / 1e9;
 }
 
 }  // namespace
 
-Census TakeCensus() { return {OpenDescriptors(), MemfdMappings(), SharedKibibytes()}; }
+Census TakeCensus() {
+  const SharedMemory memory = MappedSharedMemory();
+  return {OpenDescriptors(), memory.mappings, memory.touched_bytes / 1024};
+}
 
 std::string Describe(const Census& census) {
   return absl::StrCat(census.descriptors, " descriptors, ", census.memfd_mappings, " mappings, ",
@@ -45,10 +33,15 @@ uint64_t HeapBytes() {
   return info.uordblks + info.hblkhd;
 }
 
-double CpuSeconds() {
-  timespec used;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-  return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) / 1e9;
+bool ComesToRest(absl::Duration time, const std::function<void()>& wait) {
+  const absl::Time deadline = absl::Now() + absl::Seconds(30);
+  double used = 0;
+  do {
+    const double before = CpuSeconds();
+    wait();
+    used = CpuSeconds() - before;
+  } while (used > absl::ToDoubleSeconds(time) / 2 && absl::Now() < deadline);
+  return used <= absl::ToDoubleSeconds(time) / 2;
 }
 
 }  // namespace shoal::faults

@@ -9,12 +9,8 @@ void ExpectRest(Outcome& outcome, absl::Duration duration, const std::function<v
   if (duration == absl::ZeroDuration()) {
     return;
   }
-  const double before = CpuSeconds();
-  wait();
-  const double used = CpuSeconds() - before;
-  outcome.Expect(
-      used < absl::ToDoubleSeconds(duration) / 2,
-      absl::StrCat("at rest for ", absl::FormatDuration(duration), " it took ", used, " s of CPU"));
+  outcome.Expect(ComesToRest(duration, wait), absl::StrCat("it took CPU when it was to rest for ",
+                                                           absl::FormatDuration(duration)));
 }
 
 }  // namespace shoal::faults

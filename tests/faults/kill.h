@@ -30,7 +30,7 @@ struct Kill {
   absl::Duration idle;  // for so long the survivor waits for the next client afterwards, at rest
 };
 
-// Expects that this process takes next to no CPU while it is in `wait`, which takes `duration`.
+// Expects that this process takes next to no CPU while `wait`, which lasts for `duration`, waits.
 void ExpectRest(Outcome& outcome, absl::Duration duration, const std::function<void()>& wait);
 
 }  // namespace shoal::faults
