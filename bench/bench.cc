@@ -52,12 +52,12 @@ constexpr char kUsage[] =
     "measures what work over shared memory takes, and over sockets and over nothing.\n"
     "  bench [--quick] [--only=WORK] [--json=FILE] [--time=DURATION] [--block=DURATION]";
 
-// Some milliseconds: 20 times 100 handovers.
-constexpr int kHandoverBatches = 20;
-
 struct Plan {
   absl::Duration time;
   absl::Duration block;
+
+  // Of 100 handovers, before each block and after it: some milliseconds.
+  int handover_batches() const { return block == absl::ZeroDuration() ? 1 : 20; }
 };
 
 Plan ChosenPlan() {
@@ -90,11 +90,11 @@ std::vector<Workload> ChosenWorkloads(const Servers& servers, const PeerServers&
   return chosen;
 }
 
-absl::StatusOr<Block> MeasureBlock(const Workload& workload) {
+absl::StatusOr<Block> MeasureBlock(const Workload& workload, int handover_batches) {
   const auto [client, server] = workload.cpus;
-  const auto before = TimeHandover(client, server, kHandoverBatches);
+  const auto before = TimeHandover(client, server, handover_batches);
   absl::StatusOr<Samples> samples = RunOn(workload.cpu, workload.sample);
-  const auto after = TimeHandover(client, server, kHandoverBatches);
+  const auto after = TimeHandover(client, server, handover_batches);
   for (const absl::Status& status : {before.status(), samples.status(), after.status()}) {
     if (!status.ok()) {
       return absl::Status(
@@ -107,7 +107,7 @@ absl::StatusOr<Block> MeasureBlock(const Workload& workload) {
 
 // Rounds until `end`; the first of them whole, the last perhaps not.
 absl::StatusOr<std::vector<Round>> MeasureRounds(const std::vector<Workload>& workloads,
-                                                 absl::Time end) {
+                                                 int handover_batches, absl::Time end) {
   std::vector<Round> rounds;
   do {
     rounds.emplace_back();
@@ -115,7 +115,7 @@ absl::StatusOr<std::vector<Round>> MeasureRounds(const std::vector<Workload>& wo
       if (rounds.size() > 1 && absl::Now() >= end) {
         break;
       }
-      absl::StatusOr<Block> block = MeasureBlock(workload);
+      absl::StatusOr<Block> block = MeasureBlock(workload, handover_batches);
       if (!block.ok()) {
         return block.status();
       }
@@ -166,7 +166,7 @@ absl::Status MeasureAll(const Plan& plan) {
     return absl::InvalidArgumentError(
         absl::StrCat("--only=", absl::GetFlag(FLAGS_only), " leaves no work"));
   }
-  const auto rounds = MeasureRounds(workloads, end);
+  const auto rounds = MeasureRounds(workloads, plan.handover_batches(), end);
   if (!rounds.ok()) {
     return rounds.status();
   }

@@ -192,9 +192,7 @@ absl::StatusOr<Samples> SampleRoundTrips(Channel& channel, Work work, uint64_t b
     return touched;
   }
   UsageMeter meter;
-  // Sleeping takes the time of many round trips.
-  const int count =
-      budget.idle > absl::ZeroDuration() ? std::min(BatchOf(bytes), 10) : BatchOf(bytes);
+  const int count = BatchOf(bytes, budget);
   const auto ask = [&](uint64_t sequence) { return Ask(channel, work, sequence, bytes); };
   const auto batch = [&](Samples& samples) {
     absl::Status taken = Send(channel, work, count);
@@ -231,7 +229,7 @@ absl::StatusOr<Samples> SampleChannelBuild(const std::string& address, uint64_t 
     return absl::OkStatus();
   };
   const auto batch = [&](Samples& samples) {
-    for (int i = 0; i < BatchOf(bytes); ++i) {
+    for (int i = 0; i < BatchOf(bytes, budget); ++i) {
       TakeSample(build, budget, samples).IgnoreError();
     }
     return absl::OkStatus();

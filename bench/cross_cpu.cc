@@ -29,12 +29,18 @@ struct Turns {
   alignas(128) std::atomic<uint64_t> back = 0;   // the latest that was answered, or kFailed
 };
 
+// Far more than while the other side is on its CPU.
+constexpr int kLooksBeforeYielding = 1'000'000;
+
 // Spins until `turn` is there. False when the other side has failed.
 bool Await(const std::atomic<uint64_t>& line, uint64_t turn) {
-  uint64_t seen;
-  do {
+  uint64_t seen = line.load(std::memory_order_acquire);
+  for (int looks = 0; seen < turn; ++looks) {
+    if (looks > kLooksBeforeYielding) {
+      std::this_thread::yield();  // the CPU may be what the other side waits for
+    }
     seen = line.load(std::memory_order_acquire);
-  } while (seen < turn);
+  }
   return seen != kFailed;
 }
 

@@ -22,8 +22,7 @@ namespace {
 template <typename Call, typename ReadUsage>
 absl::StatusOr<Samples> SampleCall(Call call, int calls, uint64_t bytes, const SampleBudget& budget,
                                    ReadUsage usage) {
-  // Sleeping takes the time of many calls.
-  const int most = budget.idle > absl::ZeroDuration() ? 10 : BatchOf(bytes);
+  const int most = BatchOf(bytes, budget);
   const auto operate = [&](uint64_t sequence) {
     return call(sequence) ? absl::OkStatus()
                           : absl::DataLossError("the answer to a call is not what it must be");

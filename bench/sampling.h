@@ -1,6 +1,7 @@
 // Taking samples of an operation for as long as there is time.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <utility>
@@ -21,8 +22,13 @@ struct SampleBudget {
 };
 
 // How many operations, that are `bytes` large, go without a look at the budget.
-constexpr int BatchOf(uint64_t bytes) {
-  return bytes <= 1024 ? 1000 : bytes <= 65536 ? 200 : bytes <= 1048576 ? 20 : 1;
+inline int BatchOf(uint64_t bytes, const SampleBudget& budget) {
+  if (budget.time == absl::ZeroDuration()) {
+    return 1;
+  }
+  const int most = bytes <= 1024 ? 1000 : bytes <= 65536 ? 200 : bytes <= 1048576 ? 20 : 1;
+  // Sleeping takes the time of many operations.
+  return budget.idle == absl::ZeroDuration() ? most : std::min(most, 10);
 }
 
 // Sleeps for budget.idle, times `operate(sequence)`, and adds the time to `samples`. `operate`

@@ -1,5 +1,7 @@
 #include "shoal/bench/sampling.h"
 
+#include <chrono>
+
 #include "gtest/gtest.h"
 
 namespace shoal {
@@ -23,12 +25,29 @@ TEST(TakeBatches, TakesOneBatchWhereThereIsNoTime) {
   EXPECT_EQ(samples->operations, 2u);
 }
 
-TEST(TakeBatches, TakesBatchesUntilTheTimeIsUp) {
-  const auto begin = absl::Now();
+TEST(TakeBatches, GoesOnUntilTheTimeIsUp) {
+  const auto begin = std::chrono::steady_clock::now();
   const auto samples = TakeBatches({absl::Milliseconds(5)}, BatchOfTwo(absl::OkStatus()), NoUsage);
-  EXPECT_GE(absl::Now() - begin, absl::Milliseconds(5));
-  ASSERT_TRUE(samples.ok());
-  EXPECT_GT(samples->times.size(), 2u);
+  EXPECT_TRUE(samples.ok());
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(5));
+}
+
+TEST(TakeBatches, TakesBatchesWhileThereIsTime) {
+  int batches = 0;
+  const auto batch = [&](Samples&) {
+    return ++batches < 4 ? absl::OkStatus() : absl::DataLossError("enough");
+  };
+  EXPECT_EQ(TakeBatches({absl::Hours(1)}, batch, NoUsage).status().message(), "enough");
+  EXPECT_EQ(batches, 4);
+}
+
+TEST(BatchOf, IsTheSmallerTheMoreAnOperationTakes) {
+  const SampleBudget budget = {.time = absl::Seconds(1)};
+  EXPECT_EQ(BatchOf(16, budget), 1000);
+  EXPECT_EQ(BatchOf(65536, budget), 200);
+  EXPECT_EQ(BatchOf(uint64_t{64} << 20, budget), 1);
+  EXPECT_EQ(BatchOf(16, {.time = absl::Seconds(1), .idle = absl::Milliseconds(1)}), 10);
+  EXPECT_EQ(BatchOf(16, {.time = absl::ZeroDuration()}), 1);
 }
 
 TEST(TakeBatches, HasTheUsageOfTheBatchesThatAreNotToWarmUp) {
@@ -52,15 +71,15 @@ TEST(TakeBatches, EndsWithTheFirstOperationThatFails) {
 
 TEST(TakeSample, TimesAnOperationAndNotTheIdlenessBeforeIt) {
   Samples samples;
-  const auto begin = absl::Now();
-  absl::Time operated;
+  const auto begin = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point operated;
   const auto operate = [&](uint64_t) {
-    operated = absl::Now();
+    operated = std::chrono::steady_clock::now();
     return absl::OkStatus();
   };
   const SampleBudget budget = {.time = absl::ZeroDuration(), .idle = absl::Milliseconds(1)};
   ASSERT_TRUE(TakeSample(operate, budget, samples).ok());
-  EXPECT_GE(operated - begin, budget.idle);
+  EXPECT_GE(absl::FromChrono(operated - begin), budget.idle);
   EXPECT_EQ(samples.times.size(), 1u);
 }
 

@@ -36,7 +36,7 @@ absl::StatusOr<Samples> SamplePeer(const PeerLibrary& library, const std::string
   const SampleBudget budget{time};
   const auto batch = [&](Samples& samples) {
     absl::Status taken;
-    for (int i = 0; taken.ok() && i < BatchOf(bytes); ++i) {
+    for (int i = 0; taken.ok() && i < BatchOf(bytes, budget); ++i) {
       taken = TakeSample(ask, budget, samples);
     }
     return taken;
