@@ -55,9 +55,10 @@ bool StressWorker::done() const {
 }
 
 void StressWorker::Run() {
-  for (uint64_t number = 0; absl::Now() < task_.end; ++number) {
-    RunPair(number);
-  }
+  uint64_t number = 0;
+  do {
+    RunPair(number++);
+  } while (absl::Now() < task_.end);
   const std::lock_guard lock(mutex_);
   done_ = true;
 }

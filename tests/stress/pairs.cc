@@ -61,8 +61,9 @@ int Play(const std::string& address) {
     return 1;
   }
   std::vector<int64_t> times;
-  const absl::Time end = absl::Now() + absl::GetFlag(FLAGS_time);
-  for (absl::Time begin = absl::Now(); begin < end;) {
+  absl::Time begin = absl::Now();
+  const absl::Time end = begin + absl::GetFlag(FLAGS_time);
+  do {
     OutgoingMessage message = (*channel)->Claim();
     message.InitRoot<Packet>().setNumber(times.size());
     const absl::Status sent = (*channel)->Publish(std::move(message));
@@ -74,7 +75,7 @@ int Play(const std::string& address) {
     const absl::Time now = absl::Now();
     times.push_back(absl::ToInt64Nanoseconds(now - begin));
     begin = now;
-  }
+  } while (begin < end);
   std::sort(times.begin(), times.end());
   std::cout << times.size() << " " << times.back() << " " << times[times.size() / 2] << std::endl;
   return 0;
