@@ -35,39 +35,51 @@ class Greeting {
   // A handshake that is waiting for the peer's half.
 
 public:
-  Greeting(kj::UnixEventPort& port, Handshake handshakeParam)
-      : handshake(kj::mv(handshakeParam)), observer(port, handshake.fd(), OBSERVE_READ) {}
+  Greeting(kj::UnixEventPort& port, Handshake handshakeParam, absl::Duration timeout,
+           std::string silence)
+      : port(port),
+        handshake(kj::mv(handshakeParam)),
+        timeout(timeout),
+        silence(kj::mv(silence)),
+        giveUp(deadlineIn(timeout)) {}
   KJ_DISALLOW_COPY(Greeting);
 
   kj::Promise<kj::Own<Channel>> finish() {
-    // The promise is made before the look, so that no edge between the two is lost.
-    auto readable = observer.whenBecomesReadable();
+    // The clock first: what came while the loop was elsewhere came in time.
+    const bool isLast = kj::systemPreciseMonotonicClock().now() >= giveUp;
+    // The handshake gives its descriptor away when it is done, and closes it when it fails.
+    observer = nullptr;
     std::unique_ptr<Channel> channel = unwrap(handshake.Finish());
     if (channel != nullptr) {
       return toOwn(kj::mv(channel));
     }
-    return readable.then([this]() { return finish(); });
+    if (isLast) {
+      kj::throwFatalException(SHOAL_EXCEPTION(absl::DeadlineExceededError(
+          absl::StrCat(silence, " within ", absl::FormatDuration(timeout),
+                       ", ChannelOptions::connect_timeout"))));
+    }
+    // What has come since the look is told of as well: epoll tells a new observer what is there.
+    observer = kj::heap<kj::UnixEventPort::FdObserver>(port, handshake.fd(), OBSERVE_READ);
+    return observer->whenBecomesReadable()
+        .exclusiveJoin(port.getTimer().atTime(giveUp))
+        .then([this]() { return finish(); });
   }
 
 private:
+  kj::UnixEventPort& port;
   Handshake handshake;
-  kj::UnixEventPort::FdObserver observer;
+  const absl::Duration timeout;
+  const std::string silence;  // what the peer has failed to do when the time is over
+  const kj::TimePoint giveUp;
+  kj::Own<kj::UnixEventPort::FdObserver> observer;  // goes before what it observes
 };
 
 template <typename Handshake>
 kj::Promise<kj::Own<Channel>> finish(kj::UnixEventPort& port, Handshake handshake,
                                      absl::Duration timeout, std::string silence) {
-  // `silence` says what the peer has failed to do when the time is over.
-  auto greeting = kj::heap<Greeting<Handshake>>(port, kj::mv(handshake));
+  auto greeting = kj::heap<Greeting<Handshake>>(port, kj::mv(handshake), timeout, kj::mv(silence));
   auto promise = kj::evalNow([&]() { return greeting->finish(); });
-  auto tooLate = port.getTimer()
-                     .atTime(deadlineIn(timeout))
-                     .then([timeout, silence = kj::mv(silence)]() -> kj::Own<Channel> {
-                       kj::throwFatalException(SHOAL_EXCEPTION(absl::DeadlineExceededError(
-                           absl::StrCat(silence, " within ", absl::FormatDuration(timeout),
-                                        ", ChannelOptions::connect_timeout"))));
-                     });
-  return promise.attach(kj::mv(greeting)).exclusiveJoin(kj::mv(tooLate));
+  return promise.attach(kj::mv(greeting));
 }
 
 std::string noAnswerFrom(const Address& address) {
