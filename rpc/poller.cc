@@ -1,7 +1,9 @@
 #include "shoal/rpc/poller.h"
 
 #include <algorithm>
+#include <chrono>
 
+#include "absl/time/time.h"
 #include "kj/debug.h"
 #include "kj/timer.h"
 #include "shoal/rpc/duration.h"
@@ -52,9 +54,10 @@ Poller::Poller(kj::UnixEventPort& port)
     : port(port), tasks(kj::heap<kj::TaskSet>(static_cast<ErrorHandler&>(*this))) {}
 
 Poller::~Poller() noexcept(false) {
-  const absl::Time begin = absl::Now();
+  const auto begin = std::chrono::steady_clock::now();
   for (Source* source: sources) {
-    source->channel->Flush(source->channel->options().linger - (absl::Now() - begin)).IgnoreError();
+    const auto elapsed = absl::FromChrono(std::chrono::steady_clock::now() - begin);
+    source->channel->Flush(source->channel->options().linger - elapsed).IgnoreError();
   }
   tasks = nullptr;
   KJ_ASSERT(sources.empty(), "a Poller must outlive its channels") {

@@ -40,7 +40,7 @@ bool IsShm(const Address& address) {
 absl::StatusOr<std::unique_ptr<Channel>> FinishWithin(absl::Duration timeout,
                                                       ClientHandshake& handshake,
                                                       const Address& address) {
-  const absl::Time answer_by = absl::Now() + timeout;
+  const Deadline answer_by = Deadline::After(timeout);
   while (true) {
     absl::StatusOr<std::unique_ptr<Channel>> channel = handshake.Finish();
     if (!channel.ok() || *channel != nullptr) {

@@ -12,9 +12,9 @@
 #include <thread>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
+#include "shoal/transport/deadline.h"
 #include "shoal/transport/packet.h"
 #include "shoal/transport/shm_listener.h"
 #include "shoal/transport/socket.h"
@@ -158,11 +158,11 @@ TEST(Connect, NoticesThatTheServerIsAnotherKindOfProgram) {
   const absl::StatusOr<UniqueFd> foreign = ListenOn(address.socket_name());
   ASSERT_THAT(foreign, Succeeds());
   std::jthread server([&] {
-    ASSERT_THAT(WaitReadable(foreign->get(), absl::Now() + kPatience), Succeeds());
+    ASSERT_THAT(WaitReadable(foreign->get(), Deadline::After(kPatience)), Succeeds());
     const UniqueFd client = AcceptOnce(foreign->get()).value().value();
     constexpr std::string_view kText = "220 mail ready";
     ASSERT_THAT(SendPacket(client.get(), std::as_bytes(std::span(kText)), {}), Succeeds());
-    EXPECT_THAT(WaitReadable(client.get(), absl::Now() + kPatience), Succeeds());
+    EXPECT_THAT(WaitReadable(client.get(), Deadline::After(kPatience)), Succeeds());
   });
   EXPECT_THAT(Connect(address.text(), PatientOptions()),
               Fails(kInvalidArgument, "does not speak Shoal's protocol"));
@@ -173,9 +173,9 @@ TEST(Connect, NoticesThatTheServerWentAwayInsteadOfAnswering) {
   absl::StatusOr<UniqueFd> dying = ListenOn(address.socket_name());
   ASSERT_THAT(dying, Succeeds());
   std::jthread server([&] {
-    ASSERT_THAT(WaitReadable(dying->get(), absl::Now() + kPatience), Succeeds());
+    ASSERT_THAT(WaitReadable(dying->get(), Deadline::After(kPatience)), Succeeds());
     const UniqueFd client = AcceptOnce(dying->get()).value().value();
-    ASSERT_THAT(WaitReadable(client.get(), absl::Now() + kPatience), Succeeds());
+    ASSERT_THAT(WaitReadable(client.get(), Deadline::After(kPatience)), Succeeds());
   });
   EXPECT_THAT(Connect(address.text(), PatientOptions()), Fails(kUnavailable, ""));
 }

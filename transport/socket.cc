@@ -15,7 +15,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "shoal/transport/system_error.h"
 
 namespace shoal {
@@ -139,19 +139,22 @@ class DirectoryLock {
       return BindError(name, errno);
     }
     // flock() with a limit: everybody who can read a directory can lock it for ever.
-    const absl::Time deadline = absl::Now() + kLockPatience;
-    while (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    const Deadline deadline = Deadline::After(kLockPatience);
+    while (true) {
+      const bool is_last = deadline.passed();  // before it tries: it may lose the CPU in between
+      if (flock(fd.get(), LOCK_EX | LOCK_NB) == 0) {
+        return DirectoryLock(std::move(fd));
+      }
       if (errno != EWOULDBLOCK && errno != EINTR) {
         return BindError(name, errno);
       }
-      if (absl::Now() > deadline) {
+      if (is_last) {
         return absl::UnavailableError(
             absl::StrCat(Quoted(name), ": another process keeps its directory locked (flock) ",
                          "for more than ", absl::FormatDuration(kLockPatience)));
       }
       poll(nullptr, 0, kLockRetryMs);
     }
-    return DirectoryLock(std::move(fd));
   }
 
   DirectoryLock(DirectoryLock&&) = default;
@@ -319,19 +322,16 @@ std::string Describe(const ucred& process) {
                           : absl::StrCat("pid ", process.pid, ", uid ", process.uid);
 }
 
-absl::Status WaitReadable(int fd, absl::Time deadline) {
+absl::Status WaitReadable(int fd, const Deadline& deadline) {
   if (fd < 0) {
     return absl::InvalidArgumentError("waiting for a descriptor: it is not open");
   }
   pollfd waited{fd, POLLIN, 0};
   while (true) {
-    const absl::Duration left = std::max(deadline - absl::Now(), absl::ZeroDuration());
-    const timespec timeout = absl::ToTimespec(left);
-    const int ready =
-        ppoll(&waited, 1, left == absl::InfiniteDuration() ? nullptr : &timeout, nullptr);
+    const timespec timeout = ToTimespec(deadline.Left(Deadline::Clock::duration::max()));
+    const int ready = ppoll(&waited, 1, &timeout, nullptr);
     if (ready == 0) {
-      // The clock that the kernel waits by is not the one that the deadline is told by.
-      if (absl::Now() >= deadline) {
+      if (deadline.passed()) {
         return absl::DeadlineExceededError("nothing came before the deadline");
       }
     } else if (ready > 0 && (waited.revents & POLLNVAL) != 0) {

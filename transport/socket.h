@@ -9,8 +9,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "shoal/transport/address.h"
+#include "shoal/transport/deadline.h"
 #include "shoal/transport/unique_fd.h"
 
 namespace shoal {
@@ -61,9 +61,9 @@ absl::StatusOr<ucred> PeerCredentials(int fd);
 std::string Describe(const ucred& process);
 
 // Blocks until reading `fd`, or accepting from it, would not: there is a packet, a connection, or
-// the peer's end. absl::InfiniteFuture() waits for ever; with a deadline in the past it looks once.
+// the peer's end. With a deadline that has passed it looks once.
 //
 // kDeadlineExceeded: nothing came. kInvalidArgument: `fd` is not open.
-absl::Status WaitReadable(int fd, absl::Time deadline);
+absl::Status WaitReadable(int fd, const Deadline& deadline);
 
 }  // namespace shoal

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "shoal/transport/channel_errors.h"
+#include "shoal/transport/deadline.h"
 #include "shoal/transport/socket.h"
 #include "shoal/transport/socket_channel.h"
 #include "shoal/transport/stream_socket.h"
@@ -42,7 +43,7 @@ absl::StatusOr<std::unique_ptr<SocketListener>> SocketListener::Listen(
 }
 
 absl::StatusOr<std::unique_ptr<Channel>> SocketListener::Accept(absl::Duration timeout) {
-  const absl::Time deadline = absl::Now() + timeout;
+  const Deadline deadline = Deadline::After(timeout);
   while (true) {
     absl::StatusOr<std::optional<UniqueFd>> socket = AcceptOnce(socket_.get());
     if (!socket.ok()) {
