@@ -13,6 +13,7 @@
 #include "shoal/rpc/server.h"
 #include "shoal/tests/child_process.h"
 #include "shoal/tests/echo_server.h"
+#include "shoal/tests/held_port.h"
 
 namespace shoal {
 namespace {
@@ -56,7 +57,8 @@ protected:
   }
 
   const UniqueAddress address{GetParam()};
-  std::string connectTo = address.text();
+  const HeldPort port;  // so that nobody else gets it while no server is there
+  std::string connectTo = GetParam() == "tcp" ? port.address() : address.text();
   std::optional<ChildProcess> process;
 };
 

@@ -15,6 +15,7 @@
 #include "shoal/rpc/server.h"
 #include "shoal/tests/child_process.h"
 #include "shoal/tests/echo_server.h"
+#include "shoal/tests/held_port.h"
 #include "shoal/tests/where_reached.h"
 
 namespace shoal {
@@ -209,9 +210,8 @@ TEST(RpcClient, TellsWhichOptionIsNotAllowed) {
 }
 
 TEST(RpcClient, FailsWhenNobodyListensAtAPort) {
-  uint port = 0;
-  { port = TcpServer().port; }
-  RpcClient client("127.0.0.1", port);
+  const HeldPort held;
+  RpcClient client("127.0.0.1", held.port());
   failureOf([&]() { ping(client, 1); });
 }
 

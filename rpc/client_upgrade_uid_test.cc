@@ -17,6 +17,7 @@
 #include "shoal/rpc/client.h"
 #include "shoal/rpc/server.h"
 #include "shoal/tests/echo_server.h"
+#include "shoal/transport/test_process.h"
 
 namespace shoal {
 namespace {
@@ -25,7 +26,7 @@ pid_t listenAsAnother(const std::string& name) {
   // Listens at the abstract name, as a user who is not this one, until it is killed.
   int ready[2];
   EXPECT_EQ(pipe(ready), 0);
-  const pid_t child = fork();
+  const pid_t child = Fork();
   if (child == 0) {
     sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = {}};
     memcpy(address.sun_path + 1, name.data(), name.size());
@@ -59,7 +60,7 @@ Child serveAsAnother() {
   // A server of user 12345 that lets this one in.
   int ready[2];
   EXPECT_EQ(pipe(ready), 0);
-  const pid_t child = fork();
+  const pid_t child = Fork();
   if (child == 0) {
     if (setresuid(12345, 12345, 12345) != 0) {
       _exit(1);

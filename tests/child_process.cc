@@ -25,6 +25,9 @@ ChildProcess::ChildProcess(const std::vector<std::string>& command) {
     throw std::system_error(errno, std::generic_category(), "pipe2");
   }
   pid_ = fork();
+  if (pid_ < 0) {
+    throw std::system_error(errno, std::generic_category(), "fork");
+  }
   if (pid_ == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     dup2(output[1], STDOUT_FILENO);
@@ -62,7 +65,11 @@ void ChildProcess::Kill() {
   }
 }
 
-void ChildProcess::Signal(int number) { kill(pid_, number); }
+void ChildProcess::Signal(int number) {
+  if (pid_ > 0) {
+    kill(pid_, number);
+  }
+}
 
 int ChildProcess::Wait() {
   int status = 0;

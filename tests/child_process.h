@@ -30,7 +30,7 @@ class ChildProcess {
   // Sends SIGKILL and waits until the process is gone.
   void Kill();
 
-  // Sends a signal.
+  // Sends a signal, unless it was waited for.
   void Signal(int number);
 
   // Waits until it ends by itself: its exit status, or minus the signal that ended it.

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <numeric>
 
+#include "kj/debug.h"
+
 namespace shoal {
 
 kj::Promise<void> EchoServer::ping(PingContext context) {
@@ -42,7 +44,8 @@ kj::Promise<void> EchoServer::callBack(CallBackContext context) {
 kj::Promise<void> EchoServer::exit(ExitContext) { _exit(0); }
 
 kj::Promise<void> EchoServer::fork(ForkContext context) {
-  const pid_t child = ::fork();
+  pid_t child;
+  KJ_SYSCALL(child = ::fork());
   if (child == 0) {
     while (true) {
       pause();

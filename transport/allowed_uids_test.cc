@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <random>
 #include <string>
 #include <thread>
@@ -17,6 +18,7 @@
 #include "shoal/transport/channel.h"
 #include "shoal/transport/socket.h"
 #include "shoal/transport/test_channels.h"
+#include "shoal/transport/test_process.h"
 #include "shoal/transport/test_status.h"
 
 namespace shoal {
@@ -40,7 +42,7 @@ TEST(AllowedUids, LetOthersFindTheSocketFile) {
 
 // Connects as another user, in a child, and returns what it hears: 0 if it was let in.
 absl::StatusCode ConnectAs(uid_t uid, const std::string& address) {
-  const pid_t child = fork();
+  const pid_t child = Fork();
   if (child == 0) {
     ChannelOptions options;
     options.allowed_uids = {0};  // the server's
@@ -72,10 +74,15 @@ TEST(AllowedUids, LetInThoseWhoAreListedAndTrustThemLess) {
   options.allowed_uids = {12345};
   const auto listener = Listen(address, options);
   ASSERT_TRUE(listener.ok()) << listener.status();
-  std::thread refused(
-      [&] { EXPECT_EQ(ConnectAs(12346, address), absl::StatusCode::kPermissionDenied); });
-  EXPECT_FALSE((*listener)->Accept(absl::Milliseconds(500)).ok());
-  refused.join();
+  std::atomic<bool> refused = false;
+  std::thread stranger([&] {
+    EXPECT_EQ(ConnectAs(12346, address), absl::StatusCode::kPermissionDenied);
+    refused = true;
+  });
+  while (!refused) {
+    EXPECT_FALSE((*listener)->Accept(absl::Milliseconds(10)).ok());
+  }
+  stranger.join();
   std::thread let_in([&] { EXPECT_EQ(ConnectAs(12345, address), absl::StatusCode::kOk); });
   auto channel = (*listener)->Accept(absl::Seconds(20));
   ASSERT_TRUE(channel.ok()) << channel.status();
@@ -90,7 +97,7 @@ TEST(AllowedUids, LetInThoseWhoAreListedAndTrustThemLess) {
 pid_t SquatAs(uid_t uid, const SocketName& name) {
   int ready[2];
   EXPECT_EQ(pipe2(ready, O_CLOEXEC), 0);
-  const pid_t child = fork();
+  const pid_t child = Fork();
   if (child == 0) {
     const auto squatter = setresuid(uid, uid, uid) == 0
                               ? ListenOn(name)

@@ -14,6 +14,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "shoal/tests/held_port.h"
 #include "shoal/tests/scratch_folder.h"
 #include "shoal/transport/has_event.h"
 #include "shoal/transport/test_channels.h"
@@ -109,14 +110,10 @@ TEST(SocketChannel, RefusesAPortThatIsServed) {
 TEST(SocketChannel, SaysThatNobodyListens) {
   ChannelOptions options;
   options.connect_timeout = absl::ZeroDuration();
-  std::string address;
-  {
-    const auto listener = Listen("127.0.0.1:0");
-    address = (*listener)->address();
-  }
-  const absl::Status refused = Connect(address, options).status();
+  const HeldPort port;
+  const absl::Status refused = Connect(port.address(), options).status();
   EXPECT_TRUE(absl::IsUnavailable(refused)) << refused;
-  EXPECT_THAT(Text(refused), HasSubstr(address));
+  EXPECT_THAT(Text(refused), HasSubstr(port.address()));
 }
 
 TEST(SocketChannel, WaitsForAServerThatIsNotThereYet) {

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cinttypes>
 #include <cstddef>
 #include <cstdint>
@@ -14,10 +15,20 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <system_error>
 
 #include "gtest/gtest.h"
 
 namespace shoal {
+
+// fork(), but throws where there can be no child: minus one stands for everybody in kill().
+inline pid_t Fork() {
+  const pid_t child = fork();
+  if (child < 0) {
+    throw std::system_error(errno, std::generic_category(), "fork");
+  }
+  return child;
+}
 
 // The descriptors that this process has open, and one that this function has.
 inline size_t OpenDescriptors() {

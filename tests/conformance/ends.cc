@@ -14,6 +14,7 @@
 #include "shoal/tests/conformance/far_end.h"
 #include "shoal/tests/conformance/outboxes.h"
 #include "shoal/tests/conformance/pattern.h"
+#include "shoal/transport/test_process.h"
 
 namespace shoal::conformance {
 namespace {
@@ -73,7 +74,7 @@ class Fork final : public Ends {
     const UniqueAddress address("shm");
     auto listener = Listen(address.text(), options);
     EXPECT_TRUE(listener.ok()) << listener.status();
-    far_ = fork();
+    far_ = shoal::Fork();
     if (far_ == 0) {
       auto channel = shoal::Connect(address.text(), FarOptions(OptionsFor(outbox)));
       if (channel.ok()) {
