@@ -64,7 +64,7 @@ void ExpectNext(Channel& channel, uint64_t number, size_t bytes) {
 TEST(ChannelProcess, SendsMessagesOfEachSizeThereAndBack) {
   PeerProcess peer("echo");
   for (const size_t bytes : {0u, 1u, 200u, 248u, 1000u, 65536u, 1u << 20, 9u << 20}) {
-    for (uint64_t i = 0; i < 20; ++i) {
+    for (uint64_t i = 0; i < 4; ++i) {
       ASSERT_TRUE(Send(*peer.channel, i, bytes).ok());
       ExpectNext(*peer.channel, i, bytes);
     }

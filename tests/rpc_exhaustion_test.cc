@@ -54,7 +54,9 @@ class LimitOf {
 };
 
 struct Caller {
-  explicit Caller(const std::string& address) : client(address.c_str()) {}
+  explicit Caller(const std::string& address)
+      : client(address.c_str(), 0, capnp::ReaderOptions(),
+               ChannelOptions{.connect_timeout = absl::InfiniteDuration()}) {}
 
   capnp::RemotePromise<test::Echo::PingResults> Call(uint64_t value) {
     auto request = echo.pingRequest();
