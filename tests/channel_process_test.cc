@@ -100,7 +100,7 @@ TEST(ChannelProcess, ReusesBlocksOnlyWhenThePeerHasReleasedThem) {
 
 TEST(ChannelProcess, IsObservedByAThirdProcess) {
   PeerProcess peer("echo");
-  for (uint64_t i = 0; i < 30; ++i) {
+  for (uint64_t i = 0; i < 31; ++i) {
     ASSERT_TRUE(Send(*peer.channel, i, 1000).ok());
     ExpectNext(*peer.channel, i, 1000);
   }
@@ -108,8 +108,8 @@ TEST(ChannelProcess, IsObservedByAThirdProcess) {
   ASSERT_TRUE(seen.ok()) << seen.status();
   ASSERT_EQ(seen->size(), 1);
   EXPECT_EQ((*seen)[0].peer_pid, getpid());
-  EXPECT_EQ((*seen)[0].stats.messages_received, 30);
-  EXPECT_EQ((*seen)[0].stats.messages_sent, 30);
+  EXPECT_EQ((*seen)[0].stats.messages_received, 31);
+  EXPECT_GE((*seen)[0].stats.messages_sent, 30) << "the last may be here before it is counted";
   EXPECT_EQ((*seen)[0].stats.bytes_received, peer.channel->stats().bytes_sent);
 }
 
