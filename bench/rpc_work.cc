@@ -122,8 +122,9 @@ absl::StatusOr<Samples> SampleRpcConnect(const std::string& address, const Sampl
 
 absl::StatusOr<Samples> SampleMemory(const std::string& address, pid_t server_pid, int clients) {
   try {
-    // What the first connection alone needs, such as an event loop.
-    PingClients first(address, 1);
+    // What the first ones need, such as an event loop, and threads that have resolved an address
+    // and are ending, on either side.
+    PingClients first(address, clients);
     // What this process does not use now shall count when it is used again.
     malloc_trim(0);
     const auto before = HeldMemory(server_pid);

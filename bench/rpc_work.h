@@ -40,9 +40,9 @@ absl::StatusOr<Samples> SampleManyClients(const std::string& address, int client
 // From a new RpcClient to the answer to its first ping.
 absl::StatusOr<Samples> SampleRpcConnect(const std::string& address, const SampleBudget& budget);
 
-// What each of `clients` connections adds to the memory that this process and the server have
-// touched, see HeldMemory(), after a ping through each. The server, whose process is `server_pid`,
-// must be a fresh one: a process keeps what earlier connections needed.
+// What each of `clients` connections, after as many others, adds to the memory that this process
+// and the server have touched, see HeldMemory(), after a ping through each. The server, whose
+// process is `server_pid`, must be a fresh one: a process keeps what earlier connections needed.
 absl::StatusOr<Samples> SampleMemory(const std::string& address, pid_t server_pid, int clients);
 
 }  // namespace shoal
