@@ -25,16 +25,20 @@ class Policies : public Conformance {
     return ends;
   }
 
-  // Publishes data until there is no room; returns how many there were, and the one for which there
-  // was none.
-  static std::pair<uint64_t, OutgoingMessage> Fill(Ends& ends, size_t bytes,
-                                                   absl::StatusCode expected) {
+  struct Filled {
+    uint64_t count;
+    OutgoingMessage message;  // for which there was no room
+    absl::Status refused;
+  };
+
+  // Publishes data until there is no room.
+  static Filled Fill(Ends& ends, size_t bytes, absl::StatusCode expected) {
     for (uint64_t i = 0;; ++i) {
       OutgoingMessage message = ends.Build(Kind::DATA, i, bytes);
       const absl::Status sent = ends.near().Publish(std::move(message), absl::Milliseconds(1));
       if (!sent.ok()) {
         EXPECT_EQ(sent.code(), expected) << sent;
-        return {i, std::move(message)};
+        return {i, std::move(message), sent};
       }
     }
   }
@@ -42,7 +46,7 @@ class Policies : public Conformance {
 
 TEST_P(Policies, BlockUntilTheDeadlineAndLeaveTheMessageAsItWas) {
   const auto ends = ConnectToOneAtTheGate(Options(WhenFull::kBlock));
-  auto [count, message] = Fill(*ends, 3000, absl::StatusCode::kDeadlineExceeded);
+  auto [count, message, refused] = Fill(*ends, 3000, absl::StatusCode::kDeadlineExceeded);
   ASSERT_TRUE(message.has_value());
   EXPECT_EQ(message.GetRoot<Command>().getNumber(), count);
   ends->OpenGate();
@@ -52,7 +56,7 @@ TEST_P(Policies, BlockUntilTheDeadlineAndLeaveTheMessageAsItWas) {
 
 TEST_P(Policies, FailAtOnceAndLeaveTheMessageAsItWas) {
   const auto ends = ConnectToOneAtTheGate(Options(WhenFull::kFail));
-  auto [count, message] = Fill(*ends, 3000, absl::StatusCode::kResourceExhausted);
+  auto [count, message, refused] = Fill(*ends, 3000, absl::StatusCode::kResourceExhausted);
   ASSERT_TRUE(message.has_value());
   ends->OpenGate();
   while (!ends->near().Publish(std::move(message)).ok()) {
@@ -107,11 +111,10 @@ TEST_P(Policies, SpillUpToTheLimitAndNameIt) {
   ChannelOptions options = Options(WhenFull::kSpill);
   options.max_pending_bytes = 1 << 20;
   const auto ends = ConnectToOneAtTheGate(options);
-  auto [count, message] = Fill(*ends, 3000, absl::StatusCode::kResourceExhausted);
+  auto [count, message, refused] = Fill(*ends, 3000, absl::StatusCode::kResourceExhausted);
   ASSERT_TRUE(message.has_value());
   EXPECT_LE(ends->near().pending_bytes(), 1 << 20);
-  const absl::Status full = ends->near().Publish(std::move(message));
-  EXPECT_THAT(Text(full), HasSubstr("ChannelOptions::max_pending_bytes"));
+  EXPECT_THAT(Text(refused), HasSubstr("ChannelOptions::max_pending_bytes"));
   ends->OpenGate();
   while (!ends->near().Flush(ends->patience()).ok()) {
     ends->Pump();
@@ -135,7 +138,7 @@ TEST_P(Policies, FullInOneDirectionBlockNothingInTheOther) {
   ends->SendMake(5, 100);
   ends->Send(Kind::WAIT_AT_GATE);
   ends->Pump();
-  auto [count, message] = Fill(*ends, 3000, absl::StatusCode::kDeadlineExceeded);
+  auto [count, message, refused] = Fill(*ends, 3000, absl::StatusCode::kDeadlineExceeded);
   for (uint64_t i = 0; i < 5; ++i) {
     ends->ExpectNext(i, 100);
   }
