@@ -1,8 +1,5 @@
 #include "shoal/transport/parked_flag.h"
 
-#include <sys/socket.h>
-
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -13,9 +10,8 @@
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "shoal/transport/deadline.h"
-#include "shoal/transport/doorbell.h"
 #include "shoal/transport/spin_budget.h"
-#include "shoal/transport/unique_fd.h"
+#include "shoal/transport/test_doorbell.h"
 
 namespace shoal {
 namespace {
@@ -117,26 +113,12 @@ TEST(RingOnce, LetsOneOfTwoThreadsRing) {
 struct Protocol {
   static constexpr uint64_t kRounds = 20'000;
 
-  Protocol() : Protocol(SocketPair()) {}
-
   std::atomic<uint64_t> published = 0;
   std::atomic<uint64_t> answered = 0;
   uint64_t rings = 0;  // the publisher's
 
   Flag flag;
-  Doorbell sleeper;
-  Doorbell publisher;
-
- private:
-  explicit Protocol(std::array<int, 2> sockets)
-      : sleeper(UniqueFd(sockets[0])), publisher(UniqueFd(sockets[1])) {}
-
-  static std::array<int, 2> SocketPair() {
-    std::array<int, 2> sockets{-1, -1};
-    EXPECT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sockets.data()),
-              0);
-    return sockets;
-  }
+  Connection bells;  // here is the sleeper, there the publisher
 };
 
 void PublishEach(const std::stop_token& stop, Protocol& protocol) {
@@ -148,7 +130,7 @@ void PublishEach(const std::stop_token& stop, Protocol& protocol) {
     }
     protocol.published.store(round, std::memory_order_seq_cst);
     if (protocol.flag.peer.MustRing()) {
-      protocol.publisher.Ring();
+      protocol.bells.there.Ring();
       ++protocol.rings;
     }
     while (protocol.answered.load(std::memory_order_acquire) < round) {
@@ -167,10 +149,10 @@ TEST(ParkedFlag, LosesNoWakeUp) {
     const auto came = [&] { return protocol.published.load(std::memory_order_seq_cst) >= round; };
     const Deadline lost = Deadline::After(absl::Seconds(20));
     while (!came()) {
-      const uint64_t rings = protocol.sleeper.rings();
+      const uint64_t rings = protocol.bells.here.rings();
       protocol.flag.owner.Raise();
       if (!came()) {
-        protocol.sleeper.Sleep(rings, lost);
+        protocol.bells.here.Sleep(rings, lost);
       }
       protocol.flag.owner.Lower();
       ASSERT_FALSE(lost.passed()) << "slept through publish " << round;

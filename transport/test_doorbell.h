@@ -1,27 +1,21 @@
 // Doorbells for tests, and threads that wait at them.
 #pragma once
 
-#include <sys/socket.h>
-
 #include <atomic>
 #include <cstdint>
 #include <stop_token>
 #include <utility>
 
 #include "absl/time/time.h"
-#include "gtest/gtest.h"
 #include "shoal/transport/deadline.h"
 #include "shoal/transport/doorbell.h"
+#include "shoal/transport/socket.h"
 #include "shoal/transport/unique_fd.h"
 
 namespace shoal {
 
 // Two connected sockets: a doorbell's, and its peer's.
-inline std::pair<UniqueFd, UniqueFd> Sockets() {
-  int sockets[2] = {-1, -1};
-  EXPECT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sockets), 0);
-  return {UniqueFd(sockets[0]), UniqueFd(sockets[1])};
-}
+inline std::pair<UniqueFd, UniqueFd> Sockets() { return SocketPair().value(); }
 
 // The two ends of a connection.
 struct Connection {
