@@ -4,7 +4,6 @@
 #include <time.h>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "shoal/transport/test_process.h"
 
 namespace shoal::faults {
@@ -33,15 +32,10 @@ uint64_t HeapBytes() {
   return info.uordblks + info.hblkhd;
 }
 
-bool ComesToRest(absl::Duration time, const std::function<void()>& wait) {
-  const absl::Time deadline = absl::Now() + absl::Seconds(30);
-  double used = 0;
-  do {
-    const double before = CpuSeconds();
-    wait();
-    used = CpuSeconds() - before;
-  } while (used > absl::ToDoubleSeconds(time) / 2 && absl::Now() < deadline);
-  return used <= absl::ToDoubleSeconds(time) / 2;
+double CpuSecondsDuring(const std::function<void()>& wait) {
+  const double before = CpuSeconds();
+  wait();
+  return CpuSeconds() - before;
 }
 
 }  // namespace shoal::faults

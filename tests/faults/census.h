@@ -6,8 +6,6 @@
 #include <functional>
 #include <string>
 
-#include "absl/time/time.h"
-
 namespace shoal::faults {
 
 struct Census {
@@ -26,9 +24,7 @@ std::string Describe(const Census& census);
 // Bytes that this process has from malloc, for it to be seen whether they grow.
 uint64_t HeapBytes();
 
-// Whether all threads of this process together take less CPU than half of `time` while `wait`,
-// which lasts for so long, waits. It is called again, for 30 s at most, until they do: there may be
-// something left to verify, and a stalled machine may charge its stall to anybody.
-bool ComesToRest(absl::Duration time, const std::function<void()>& wait);
+// What all threads of this process together use while `wait` runs.
+double CpuSecondsDuring(const std::function<void()>& wait);
 
 }  // namespace shoal::faults

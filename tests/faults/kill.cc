@@ -9,8 +9,10 @@ void ExpectRest(Outcome& outcome, absl::Duration duration, const std::function<v
   if (duration == absl::ZeroDuration()) {
     return;
   }
-  outcome.Expect(ComesToRest(duration, wait), absl::StrCat("it took CPU when it was to rest for ",
-                                                           absl::FormatDuration(duration)));
+  const double used = CpuSecondsDuring(wait);
+  outcome.Expect(
+      used < absl::ToDoubleSeconds(duration) / 2,
+      absl::StrCat("at rest for ", absl::FormatDuration(duration), " it took ", used, " s of CPU"));
 }
 
 }  // namespace shoal::faults

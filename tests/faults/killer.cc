@@ -14,6 +14,18 @@ constexpr absl::Duration kGivesUpAfter = absl::Seconds(30);
 // For how much CPU is taken in half of it to tell sleeping from spinning.
 constexpr absl::Duration kLong = absl::Milliseconds(200);
 
+// Whether this process takes next to no CPU for as long as `time`, once it has verified what had
+// been published before.
+bool ComesToRest(absl::Duration time) {
+  const absl::Time deadline = absl::Now() + kGivesUpAfter;
+  const double most = absl::ToDoubleSeconds(time) / 2;
+  double used = 0;
+  do {
+    used = CpuSecondsDuring([&] { absl::SleepFor(time); });
+  } while (used > most && absl::Now() < deadline);
+  return used <= most;
+}
+
 }  // namespace
 
 Killer::Killer(ChildProcess& victim, Tally& tally, const KillPlan& plan)
@@ -50,8 +62,7 @@ void Killer::StopForAWhile() {
   if (plan_.stop_time < kLong) {
     absl::SleepFor(plan_.stop_time / 2);
   } else {
-    const absl::Duration time = plan_.stop_time / 2;
-    rested_ = rested_ && ComesToRest(time, [&] { absl::SleepFor(time); });
+    rested_ = rested_ && ComesToRest(plan_.stop_time / 2);
   }
   const uint64_t before = tally_.begun();
   victim_.Signal(SIGCONT);
