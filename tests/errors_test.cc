@@ -7,7 +7,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cstring>
 #include <fstream>
 #include <functional>
@@ -228,22 +227,6 @@ absl::Status NotASocket() {
   const ScratchFolder folder;
   std::ofstream(folder.path() + "/file") << "text";
   return Listen("shm:" + folder.path() + "/file").status();
-}
-
-// What a client whom `listener` does not let in hears.
-template <typename Client>
-absl::Status HeardBy(Client client, Listener& listener) {
-  absl::Status heard;
-  std::atomic<bool> done = false;
-  std::thread thread([&] {
-    heard = client();
-    done = true;
-  });
-  while (!done) {
-    EXPECT_TRUE(absl::IsDeadlineExceeded(listener.Accept(absl::Milliseconds(10)).status()));
-  }
-  thread.join();
-  return heard;
 }
 
 absl::Status SlabTooLarge() {

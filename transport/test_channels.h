@@ -2,8 +2,10 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "gtest/gtest.h"
@@ -70,6 +72,22 @@ inline void ExpectNext(Channel& channel, uint64_t number, size_t bytes = 0) {
   auto message = channel.Receive();
   ASSERT_TRUE(message.ok()) << message.status();
   ExpectNumbered(*message, number, bytes);
+}
+
+// What `client()`, which `listener` does not let in, returns. It runs in a thread of its own.
+template <typename Client>
+auto HeardBy(Client client, Listener& listener) {
+  decltype(client()) heard;
+  std::atomic<bool> done = false;
+  std::thread thread([&] {
+    heard = client();
+    done = true;
+  });
+  while (!done) {
+    EXPECT_TRUE(absl::IsDeadlineExceeded(listener.Accept(absl::Milliseconds(10)).status()));
+  }
+  thread.join();
+  return heard;
 }
 
 // Publishes small messages until the ring has no room.
