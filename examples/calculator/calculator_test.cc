@@ -1,7 +1,6 @@
 // The calculator as a user runs it: a server and a client, each a process, over each transport.
 
 #include <signal.h>
-#include <stdlib.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -19,6 +18,7 @@
 #include "shoal/examples/calculator/calculator.capnp.h"
 #include "shoal/examples/calculator/child_process.h"
 #include "shoal/rpc/client.h"
+#include "shoal/tests/scratch_folder.h"
 
 namespace shoal::calculator {
 namespace {
@@ -93,18 +93,11 @@ Value::Client Negate(Calculator::Client calculator, Value::Client value) {
 
 class CalculatorOver : public testing::TestWithParam<std::string> {
  protected:
-  CalculatorOver() {
-    char directory[] = "/tmp/calculator-XXXXXX";
-    EXPECT_NE(mkdtemp(directory), nullptr);
-    directory_ = directory;
-  }
-  ~CalculatorOver() override { std::filesystem::remove_all(directory_); }
-
   // Where to serve; only this test's.
   std::string Address() const {
-    if (GetParam() == "unix") return "unix:" + directory_.string() + "/socket";
+    if (GetParam() == "unix") return "unix:" + folder_.path() + "/socket";
     if (GetParam() == "tcp") return "127.0.0.1:0";
-    return "shm:" + directory_.filename().string();
+    return "shm:" + std::filesystem::path(folder_.path()).filename().string();
   }
 
   // Where nobody serves.
@@ -120,7 +113,7 @@ class CalculatorOver : public testing::TestWithParam<std::string> {
   }
 
  private:
-  std::filesystem::path directory_;  // for this test alone
+  const ScratchFolder folder_;
 };
 
 TEST_P(CalculatorOver, ComputesWhatTheUserTypes) {
