@@ -1,6 +1,7 @@
 #include "shoal/rpc/workers.h"
 
 #include <algorithm>
+#include <atomic>
 #include <exception>
 #include <future>
 
@@ -30,8 +31,11 @@ public:
   template <typename Serve>
   kj::Promise<void> serve(Serve serveIn) {
     ++load;
+    // Release, for the acquire below: what is handed over, whole.
+    handedOver.fetch_add(1, std::memory_order_release);
     return loop.executor
         ->executeAsync([this, serveIn = kj::mv(serveIn)]() mutable {
+          (void)handedOver.load(std::memory_order_acquire);
           return serveIn(*loop.context, *loop.sessions);
         })
         .attach(kj::defer([this]() { --load; }));
@@ -68,6 +72,9 @@ private:
   std::promise<Loop> started;
   Loop loop;
   size_t load = 0;
+  std::atomic<uint64_t> handedOver = 0;
+  // The executor's mutex orders both threads as well, but ThreadSanitizer does not see it in a
+  // libkj that was not compiled for it.
   kj::Thread thread;  // last, so that it is joined while the rest is there
 };
 
