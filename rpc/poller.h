@@ -14,7 +14,7 @@ constexpr auto DELAY_WHEN_EXHAUSTED = 50 * kj::MILLISECONDS;
 // How long one who has no descriptor, for another client or for what a peer sends, waits for one to
 // come back.
 
-class Poller: private kj::TaskSet::ErrorHandler {
+class Poller final: private kj::TaskSet::ErrorHandler {
   // Looks after all the channels of one thread. There should be just one in a thread: two that spin
   // in turn make each other's messages late.
   //
