@@ -1,11 +1,15 @@
 #include "shoal/transport/fork_mark.h"
 
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "gtest/gtest.h"
+#include "shoal/tests/failing_system_call.h"
 
 namespace shoal {
 namespace {
@@ -36,6 +40,27 @@ TEST(ForkMark, IsNotSetByAForkBeforeIt) {
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, 0), child);
   EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+TEST(ForkMark, TellsAChildWhereNoPageIsWipedAtAFork) {
+  for (const int error : {EPERM, EINVAL, ENOSYS}) {
+    const SystemCall wipe(SYS_madvise, 2, MADV_WIPEONFORK);
+    WhileFailing(wipe, error, [] {
+      ForkMark first = ForkMark::Create().value();
+      const ForkMark mark = std::move(first);
+      EXPECT_FALSE(mark.forked());
+      EXPECT_EQ(InAChild(mark), 1);
+      EXPECT_FALSE(mark.forked());
+      const pid_t child = fork();
+      if (child == 0) {
+        const ForkMark own = ForkMark::Create().value();
+        _exit(mark.forked() && !own.forked() && InAChild(own) == 1 ? 0 : 1);
+      }
+      int status = 0;
+      EXPECT_EQ(waitpid(child, &status, 0), child);
+      EXPECT_EQ(status, 0) << "a child's own mark, and its child";
+    });
+  }
 }
 
 TEST(ForkMark, MovesWithItsOwner) {

@@ -17,6 +17,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -66,8 +67,8 @@ std::optional<uint64_t> AvailableMemory() {
 
 absl::Status CheckLimits(size_t bytes) {
   // A file beyond this limit is answered by SIGXFSZ.
-  rlimit file_size{};
-  getrlimit(RLIMIT_FSIZE, &file_size);
+  rlimit file_size{.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
+  getrlimit(RLIMIT_FSIZE, &file_size);  // unlimited where that cannot be asked
   if (file_size.rlim_cur != RLIM_INFINITY && bytes > file_size.rlim_cur) {
     return absl::ResourceExhaustedError(
         absl::StrCat("a region of ", bytes, " bytes is over RLIMIT_FSIZE, which is ",
@@ -83,8 +84,9 @@ absl::Status CheckLimits(size_t bytes) {
   return absl::OkStatus();
 }
 
-absl::Status CreateError(size_t bytes, int error) {
-  return SystemError(error, absl::StrCat("creating a region of ", bytes, " bytes"));
+absl::Status CreateError(size_t bytes, std::string_view call, int error) {
+  const std::string what = absl::StrCat("creating a region of ", bytes, " bytes");
+  return IsRefusal(error) ? CallRefused(error, call, what) : SystemError(error, what);
 }
 
 absl::Status MapError(size_t bytes, int error) {
@@ -101,10 +103,24 @@ absl::Status MapError(size_t bytes, int error) {
 UniqueFd CreateMemfd(Region::Pages pages) {
   const unsigned flags =
       MFD_CLOEXEC | MFD_ALLOW_SEALING | (pages == Region::Pages::kHuge ? MFD_HUGETLB : 0);
-  // vm.memfd_noexec=2 wants the file never to be executable; Linux before 6.3 does not know the
-  // flag.
+  // vm.memfd_noexec=2 wants the file never to be executable; Linux before 6.3, or a filter, does
+  // not know the flag.
   UniqueFd fd(memfd_create("shoal", flags | MFD_NOEXEC_SEAL));
-  return fd || errno != EINVAL ? std::move(fd) : UniqueFd(memfd_create("shoal", flags));
+  return fd || !IsRefusal(errno) ? std::move(fd) : UniqueFd(memfd_create("shoal", flags));
+}
+
+// Writes a byte into each page, which allocates it: for systems without fallocate(). A store into
+// the mapping would do that too, and answer a lack of memory by SIGBUS. 0 or errno.
+int AllocateByWriting(int fd, size_t bytes) {
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  for (size_t offset = 0; offset < bytes;) {
+    if (pwrite(fd, "", 1, static_cast<off_t>(offset)) == 1) {
+      offset += page;
+    } else if (errno != EINTR) {
+      return errno;
+    }
+  }
+  return 0;
 }
 
 // 0 or errno.
@@ -113,6 +129,8 @@ int Allocate(int fd, size_t bytes) {
     const size_t piece = std::min(kAllocationPiece, bytes - offset);
     if (fallocate(fd, 0, static_cast<off_t>(offset), static_cast<off_t>(piece)) == 0) {
       offset += piece;
+    } else if (IsRefusal(errno) || errno == EOPNOTSUPP) {
+      return AllocateByWriting(fd, bytes);
     } else if (errno != EINTR) {
       return errno;
     }
@@ -142,6 +160,9 @@ bool DropWhatIsBehindTheEnd(int fd, uint64_t bytes) {
 // cannot hang, as fstat() of a file that a FUSE daemon serves can.
 absl::Status VerifyPeersFile(int fd, size_t expected_bytes, Region::Pages pages) {
   const int seals = fcntl(fd, F_GET_SEALS);
+  if (seals < 0 && (errno == EPERM || errno == ENOSYS)) {  // no file's own answer
+    return CallRefused(errno, "fcntl(F_GET_SEALS)", "checking the peer's region");
+  }
   if (seals < 0) {
     return absl::DataLossError(absl::StrCat(
         "the peer's region: file type has no seals, expected a memfd (", strerror(errno), ")"));
@@ -157,7 +178,7 @@ absl::Status VerifyPeersFile(int fd, size_t expected_bytes, Region::Pages pages)
   }
   struct statfs file_system {};
   if (fstatfs(fd, &file_system) != 0) {
-    return absl::InternalError(absl::StrCat("fstatfs of the peer's region: ", strerror(errno)));
+    return CallRefused(errno, "fstatfs", "checking the peer's region");
   }
   if (file_system.f_type == HUGETLBFS_MAGIC && pages != Region::Pages::kHuge) {
     return absl::DataLossError(
@@ -171,15 +192,14 @@ absl::Status VerifyPeersFile(int fd, size_t expected_bytes, Region::Pages pages)
   }
   struct stat file {};
   if (fstat(fd, &file) != 0) {
-    return absl::InternalError(absl::StrCat("fstat of the peer's region: ", strerror(errno)));
+    return CallRefused(errno, "fstat", "checking the peer's region");
   }
   const uint64_t bytes = static_cast<uint64_t>(file.st_size);
   if (bytes != expected_bytes) {
     return WrongProperty("size in bytes", bytes, "", expected_bytes);
   }
   if (!DropWhatIsBehindTheEnd(fd, bytes) || fstat(fd, &file) != 0) {
-    return absl::InternalError(
-        absl::StrCat("truncating the peer's region to its own size: ", strerror(errno)));
+    return CallRefused(errno, "ftruncate", "checking the peer's region");
   }
   const uint64_t allocated = static_cast<uint64_t>(file.st_blocks) * kStatBlock;
   if (allocated < bytes) {
@@ -221,8 +241,11 @@ absl::StatusOr<Region> Region::CreateOf(size_t bytes, Pages pages) {
     return limits;
   }
   UniqueFd fd = CreateMemfd(pages);
-  if (!fd || ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) {
-    return CreateError(bytes, errno);
+  if (!fd) {
+    return CreateError(bytes, "memfd_create", errno);
+  }
+  if (ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) {
+    return CreateError(bytes, "ftruncate", errno);
   }
   // Mapped first: that address space is short costs nothing to find out.
   void* const data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
@@ -231,11 +254,10 @@ absl::StatusOr<Region> Region::CreateOf(size_t bytes, Pages pages) {
   }
   Region region(std::move(fd), static_cast<std::byte*>(data), bytes);
   if (const int error = Allocate(region.fd(), bytes); error != 0) {
-    return CreateError(bytes, error);
+    return CreateError(bytes, "fallocate", error);
   }
   if (fcntl(region.fd(), F_ADD_SEALS, kSeals) != 0) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "sealing a region: ", strerror(errno), "; F_SEAL_FUTURE_WRITE needs Linux 5.1 or newer"));
+    return CallRefused(errno, "fcntl(F_ADD_SEALS)", "sealing a region");
   }
   return region;
 }

@@ -119,8 +119,11 @@ bool Enable(int fd, int option) {
 
 absl::StatusOr<UniqueFd> NewSocket(int type) {
   UniqueFd fd(socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd || (type == SOCK_SEQPACKET && !Enable(fd.get(), SO_PASSCRED))) {
+  if (!fd) {
     return SystemError(errno, "creating a socket");
+  }
+  if (type == SOCK_SEQPACKET && !Enable(fd.get(), SO_PASSCRED)) {
+    return CallRefused(errno, "setsockopt(SO_PASSCRED)", "creating a socket");
   }
   return fd;
 }
@@ -256,7 +259,7 @@ absl::StatusOr<std::pair<UniqueFd, UniqueFd>> SocketPair() {
   }
   std::pair<UniqueFd, UniqueFd> ends(fds[0], fds[1]);
   if (!Enable(fds[0], SO_PASSCRED) || !Enable(fds[1], SO_PASSCRED)) {
-    return SystemError(errno, "creating a pair of sockets");
+    return CallRefused(errno, "setsockopt(SO_PASSCRED)", "creating a pair of sockets");
   }
   return ends;
 }
@@ -311,7 +314,9 @@ absl::StatusOr<ucred> PeerCredentials(int fd) {
   ucred peer{};
   socklen_t length = sizeof(peer);
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) {
-    return SystemError(errno, "asking who the peer is");
+    return IsRefusal(errno)
+               ? CallRefused(errno, "getsockopt(SO_PEERCRED)", "asking who the peer is")
+               : SystemError(errno, "asking who the peer is");
   }
   return peer;
 }

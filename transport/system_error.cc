@@ -35,6 +35,15 @@ absl::Status SystemError(int error, std::string_view what) {
   }
 }
 
+absl::Status CallRefused(int error, std::string_view call, std::string_view what) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      std::string(what), ": the system refuses ", std::string(call), " (", strerror(error),
+      "), without which there is no shm: allow it (seccomp, the container's profile), update the "
+      "kernel (5.1 or newer), or use unix: or TCP"));
+}
+
+bool IsRefusal(int error) { return error == EPERM || error == EINVAL || error == ENOSYS; }
+
 std::string SoftLimit(decltype(RLIMIT_NOFILE) resource) {
   rlimit limit{};
   getrlimit(resource, &limit);

@@ -16,6 +16,13 @@ namespace shoal {
 // what to do. kPermissionDenied: this user may not. kInternal: anything else.
 absl::Status SystemError(int error, std::string_view what);
 
+// kFailedPrecondition: the system, or a filter over this process, refuses `call` ("memfd_create"),
+// which `what` cannot do without. Says what to do instead.
+absl::Status CallRefused(int error, std::string_view call, std::string_view what);
+
+// Whether `error` is what a system answers that does not have a call, or a filter that forbids it.
+bool IsRefusal(int error);
+
 // The value of a resource limit, RLIMIT_NOFILE for example, at which this process is refused.
 std::string SoftLimit(decltype(RLIMIT_NOFILE) resource);
 
