@@ -52,7 +52,9 @@ uint32_t BitsAbove(uint32_t bitmap, uint32_t bit) { return bitmap & (~uint32_t{1
 
 }  // namespace
 
-BlockAllocator::BlockAllocator(uint32_t slab_words) : granule_count_(slab_words / kGranuleWords) {
+BlockAllocator::BlockAllocator(uint64_t slab_words)
+    : granule_count_(static_cast<uint32_t>(std::min<uint64_t>(slab_words, UINT32_MAX)) /
+                     kGranuleWords) {
   const size_t dirty_elements = size_t{granule_count_} / kBitsPerElement + 1;
   granules_.reset(static_cast<Granule*>(std::calloc(granule_count_, sizeof(Granule))));
   dirty_.reset(static_cast<uint64_t*>(std::calloc(dirty_elements, sizeof(uint64_t))));

@@ -48,10 +48,11 @@ class BlockAllocator {
     bool operator==(const Block&) const = default;
   };
 
-  // For a slab of `slab_words` words, all zero. Words beyond the last whole granule are not used.
+  // For a slab of `slab_words` words, all zero. Words beyond the last whole granule are not used,
+  // nor those beyond the last granule that a block's 32-bit offset reaches.
   // If the memory for the bookkeeping can't be had, the slab counts as having no words, and all
   // claims fail.
-  explicit BlockAllocator(uint32_t slab_words);
+  explicit BlockAllocator(uint64_t slab_words);
 
   BlockAllocator(const BlockAllocator&) = delete;
   BlockAllocator& operator=(const BlockAllocator&) = delete;

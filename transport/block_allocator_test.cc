@@ -455,5 +455,15 @@ TEST(BlockAllocator, ClearsABlockThatLiesBeyondFourGibibytes) {
   munmap(mapping, size_t{kWords} * sizeof(uint64_t));
 }
 
+TEST(BlockAllocator, UsesWhatItsOffsetsReachOfASlabOfAnySize) {
+  constexpr uint32_t kMost =
+      UINT32_MAX / BlockAllocator::kGranuleWords * BlockAllocator::kGranuleWords;
+  for (const uint64_t words : {uint64_t{1} << 32, (uint64_t{1} << 32) + 64, uint64_t{1} << 40}) {
+    BlockAllocator allocator(words);
+    EXPECT_EQ(allocator.slab_words(), kMost) << words;
+    EXPECT_TRUE(allocator.Claim(1).has_value());
+  }
+}
+
 }  // namespace
 }  // namespace shoal

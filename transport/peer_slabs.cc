@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "shoal/transport/options.h"
 
 namespace shoal {
 
@@ -38,6 +39,10 @@ absl::Status PeerSlabs::Add(uint32_t number, uint64_t bytes, UniqueFd fd, const 
   if (const uint64_t page = sysconf(_SC_PAGESIZE); bytes == 0 || bytes % page != 0) {
     return CorruptPeer(peer, "the bytes of a new slab", bytes,
                        absl::StrCat("a multiple of the page size, ", page));
+  }
+  if (bytes > ChannelOptions::kMaxSlabBytes) {  // whose words 32 bits count
+    return CorruptPeer(peer, "the bytes of a new slab", bytes,
+                       absl::StrCat("at most ", ChannelOptions::kMaxSlabBytes));
   }
   if (bytes > max_bytes_ - bytes_) {
     return CorruptPeer(peer, "the bytes of a new slab", bytes,

@@ -5,6 +5,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "shoal/transport/options.h"
 #include "shoal/transport/test_status.h"
 
 namespace shoal {
@@ -83,6 +84,13 @@ TEST(PeerSlabs, RefusesANumberThatWasUsedBefore) {
   EXPECT_THAT(Add(slabs, 3), Fails(kDataLoss, "number of a new slab"));
   EXPECT_THAT(Add(slabs, 2), Fails(kDataLoss, "number of a new slab"));
   EXPECT_THAT(Add(slabs, 4), Succeeds());
+}
+
+TEST(PeerSlabs, RefusesASlabThatNoOutboxHas) {
+  PeerSlabs slabs(ChannelOptions::kMaxSlabsBytes);
+  for (const uint64_t bytes : {ChannelOptions::kMaxSlabBytes + 4096, size_t{32} << 30}) {
+    EXPECT_THAT(slabs.Add(1, bytes, UniqueFd(), kPeer), Fails(kDataLoss, "at most 17179869184"));
+  }
 }
 
 TEST(PeerSlabs, RefusesMoreBytesThanItMayMap) {
