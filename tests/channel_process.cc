@@ -5,6 +5,9 @@
 //   serve     the same for one client after the other
 //   publish   publishes 100 messages, prints "published", and waits to be killed
 //   hold      holds every message that comes, and prints "held" after each
+//   return    receives one message, and returns from main()
+//   end       the same, and calls End() before
+//   _exit     the same, past all destructors
 
 #include <unistd.h>
 
@@ -72,6 +75,19 @@ int Hold(Channel& channel) {
   }
 }
 
+int Leave(Channel& channel, const std::string& how) {
+  if (!channel.Receive().ok()) {
+    return 1;
+  }
+  if (how == "_exit") {
+    _exit(0);
+  }
+  if (how == "end") {
+    channel.End();
+  }
+  return 0;
+}
+
 int Run(const std::string& address, const std::string& command) {
   auto listener = Listen(address);
   if (!listener.ok()) {
@@ -87,9 +103,10 @@ int Run(const std::string& address, const std::string& command) {
     std::cerr << channel.status() << "\n";
     return 1;
   }
-  return command == "echo"   ? Echo(**channel)
-         : command == "hold" ? Hold(**channel)
-                             : Publish(**channel);
+  return command == "echo"      ? Echo(**channel)
+         : command == "hold"    ? Hold(**channel)
+         : command == "publish" ? Publish(**channel)
+                                : Leave(**channel, command);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,6 +27,8 @@
 #include "gtest/gtest.h"
 #include "shoal/schema/hello.capnp.h"
 #include "shoal/tests/child_process.h"
+#include "shoal/tests/failing_system_call.h"
+#include "shoal/tests/refused_descriptors.h"
 #include "shoal/tests/scratch_folder.h"
 #include "shoal/transport/channel.h"
 #include "shoal/transport/test_channels.h"
@@ -104,6 +107,17 @@ std::string NameOf(absl::StatusCode code) {
     default:
       return absl::StatusCodeToString(code);
   }
+}
+
+absl::Status RefusedCall() {
+  absl::Status status;
+  WhileFailing(SYS_memfd_create, EPERM, [&] { status = ChannelPair().status(); });
+  return status;
+}
+
+absl::Status RefusedDescriptor() {
+  const RefusedDescriptors refused;
+  return ChannelPair().status();
 }
 
 ChannelOptions Impatient() {
@@ -378,6 +392,7 @@ const std::map<std::string, Producer>& Producers() {
         {"message-too-large", AboveTheLimit}, {"no-message", PublishedTwice},
         {"message-of-another-channel", OfAnotherChannel},
         {"too-many-descriptors", [] { return WithDescriptors(2, STDIN_FILENO); }},
+        {"call-refused", RefusedCall}, {"descriptor-refused", RefusedDescriptor},
         {"descriptor-not-open", [] { return WithDescriptors(1, 1 << 20); }},
         {"option-out-of-range", [] { return Connect("shm:x", {.slots = 3}).status(); }},
         {"option-no-power-of-two", [] { return Connect("shm:x", {.slots = 100}).status(); }},

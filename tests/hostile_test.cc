@@ -86,7 +86,7 @@ Ended WaitForRoomAmongDescriptors(Link& peer, ShmChannel& channel) {
   Ended ended;
   for (int i = 0; i < 4000 && (ended.status.ok() || absl::IsDeadlineExceeded(ended.status)); ++i) {
     SendSlabAdded(peer.doorbell, 1, 4096, STDIN_FILENO).IgnoreError();
-    ended.status = channel.Publish(Numbered(channel, 1), absl::ZeroDuration());
+    ended.status = channel.Publish(Numbered(channel, 1), absl::Milliseconds(1));
     ended.most_descriptors = std::max(ended.most_descriptors, OpenDescriptors());
   }
   return ended;

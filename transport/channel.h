@@ -77,7 +77,8 @@ class Channel {
   virtual void HangUp() = 0;
 
   // Whether the peer is gone or has destroyed its channel, or HangUp() was called. What the peer
-  // published before can still be received. Known once the doorbell was drained, or waited for;
+  // published before can still be received. Known at once after a wait, and otherwise within 1,000
+  // calls of this or any other member but Claim(), or 100 ms if they come every few milliseconds;
   // over a socket, once it was read or written, and a peer that is gone may look like one that
   // ended.
   virtual bool hung_up() const = 0;
@@ -102,8 +103,9 @@ class Channel {
   // The same, and leaves it untaken.
   virtual bool HasNotice() const = 0;
 
-  // True when the peer ended the channel by its own will, false when it died or still lives. Over a
-  // socket, a death between two messages looks like an end.
+  // True when the peer ended the channel by its own will, false when it died or still lives: known
+  // once its end was received, and once it is hung_up(). Over a socket, a death between two
+  // messages looks like an end.
   virtual bool ended_by_peer() const = 0;
 
   // ---- event loops, on a thread that both publishes and receives ----

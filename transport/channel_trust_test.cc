@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <random>
 #include <stop_token>
@@ -165,13 +167,39 @@ std::vector<std::filesystem::path> OpenRegions() {
   return regions;
 }
 
-TEST(ThirdProcess, SeesOnlyTheControlRegionsAndCannotWriteThem) {
+// Whether `text` can be read through a descriptor of this process.
+bool CanBeRead(const std::filesystem::path& descriptor, const std::string& text) {
+  std::ifstream file(descriptor, std::ios::binary);
+  const std::string all((std::istreambuf_iterator<char>(file)), {});
+  return all.find(text) != std::string::npos;
+}
+
+TEST(ThirdProcess, CanReadNoMessageWhateverItsSize) {
+  const std::string secret = "the secret that nobody else reads";
+  Pair pair;
+  for (const size_t bytes : {64u, 10'000u, 100u << 20}) {  // in a slot, a block, and another slab
+    OutgoingMessage message = pair.left->Claim();
+    auto data = message.InitRoot<test::Blob>().initData(bytes);
+    std::copy(secret.begin(), secret.end(), data.begin());
+    for (const std::filesystem::path& region : OpenRegions()) {
+      EXPECT_FALSE(CanBeRead(region, secret)) << bytes << ", not published yet";
+    }
+    ASSERT_TRUE(pair.left->Publish(std::move(message)).ok());
+    for (const std::filesystem::path& region : OpenRegions()) {
+      EXPECT_FALSE(CanBeRead(region, secret)) << bytes;
+    }
+    ASSERT_TRUE(pair.right->Receive().ok());
+  }
+}
+
+TEST(ThirdProcess, SeesOnlyTheCountersAndCannotWriteThem) {
   Pair pair;
   ASSERT_TRUE(Send(*pair.left, 1, 100 << 20).ok());  // a slab of its own
   ExpectNext(*pair.right, 1, 100 << 20);
   const std::vector<std::filesystem::path> regions = OpenRegions();
-  EXPECT_EQ(regions.size(), 2) << "each end's control region, and no slab";
+  EXPECT_EQ(regions.size(), 2) << "each end's counters, and nothing else";
   for (const std::filesystem::path& region : regions) {
+    EXPECT_EQ(std::filesystem::file_size(region), getpagesize());
     const int fd = open(region.c_str(), O_RDWR | O_CLOEXEC);
     ASSERT_GE(fd, 0);
     EXPECT_EQ(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);

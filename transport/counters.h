@@ -1,4 +1,4 @@
-// What a channel counts, where its owner and, read-only, any process with the right can see it.
+// What one end of a channel shows to its owner and, read-only, to any process with the right.
 #pragma once
 
 #include <atomic>
@@ -59,5 +59,28 @@ struct alignas(128) ReaderCounters {
   WaitCounters waits;
 };
 static_assert(sizeof(ReaderCounters) == 128);
+
+// A region of its own. Its owner keeps the descriptor, through which others see it in /proc; the
+// regions with messages have none. The peer does not map it.
+struct CounterPage {
+  // "SHOAL:CT" in memory.
+  static constexpr uint64_t kMagic = 0x54433a4c414f4853;
+
+  struct alignas(128) Header {
+    uint64_t magic;
+    uint32_t version;  // kProtocolVersion
+    uint32_t pid;
+    uint64_t epoch;  // of the owner's outbox
+    uint32_t slots;
+    uint32_t receipts;
+    uint32_t peer_pid;  // 0 if the owner cannot see it
+    uint32_t peer_uid;
+  };
+
+  Header header;
+  WriterCounters written;
+  ReaderCounters read;
+};
+static_assert(sizeof(CounterPage) == 384);
 
 }  // namespace shoal

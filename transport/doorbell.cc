@@ -10,12 +10,17 @@
 #include <utility>
 
 #include "shoal/transport/has_event.h"
+#include "shoal/transport/look_pace.h"
 #include "shoal/transport/packet.h"
 
 namespace shoal {
 namespace {
 
 constexpr uint64_t kPacketsPerDrain = 64;
+
+// So often in a row a descriptor is lacking although there is room for one, until the system is
+// said to refuse it: another thread may have closed one in between.
+constexpr int kRefusals = 8;
 constexpr auto kLongestSleep = std::chrono::hours(1);
 
 // Readable when one of them is; nothing when the system cannot.
@@ -49,6 +54,7 @@ struct Doorbell::IncomingPacket {
   iovec buffer = {.iov_base = bytes, .iov_len = kMaxNewsBytes};
   size_t length = 0;
   msghdr header = {};
+  bool refused = false;
 };
 
 void Doorbell::Ring() {
@@ -57,6 +63,9 @@ void Doorbell::Ring() {
   do {
     sent = send(socket_.get(), &ring, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
   } while (sent < 0 && errno == EINTR);
+  if (sent < 0 && (errno == EPIPE || errno == ECONNRESET)) {
+    PeerLeft();
+  }
 }
 
 absl::Status Doorbell::SendNews(std::span<const std::byte> bytes, std::span<const int> fds) {
@@ -83,6 +92,26 @@ Doorbell::Drained Doorbell::DrainNow() {
   return polling_ == Polling::kSleeper ? Drained::kNothing : DrainSocket();
 }
 
+void Doorbell::Look() {
+  if (hung_up()) {
+    return;
+  }
+  pollfd events[] = {{.fd = socket(), .events = POLLRDHUP, .revents = 0},
+                     {.fd = watch_.fd(), .events = POLLIN, .revents = 0}};  // if there is one
+  if (poll(events, std::size(events), 0) > 0) {
+    PeerLeft();
+  }
+}
+
+void Doorbell::LookNowAndThen() {
+  const int64_t now = CoarseMilliseconds();
+  // relaxed: two threads may look at once, which is harmless.
+  if (now - looked_ms_.load(std::memory_order_relaxed) >= kLookInterval.count()) {
+    looked_ms_.store(now, std::memory_order_relaxed);
+    Look();
+  }
+}
+
 std::vector<Doorbell::Packet> Doorbell::TakeNews() {
   const std::lock_guard lock(mutex_);
   has_news_.store(flooded(), std::memory_order_relaxed);
@@ -100,7 +129,9 @@ Doorbell::Drained Doorbell::DrainSocket() {
   rings_.fetch_add(count, std::memory_order_release);
   const bool short_of_fds = next == Next::kShortOfFds;
   short_of_fds_.store(short_of_fds, std::memory_order_relaxed);
-  if (next == Next::kEnd || (short_of_fds && HasEvent(socket(), POLLRDHUP))) {
+  // The end may be behind what is left, of which an edge-triggered event loop hears no more.
+  const bool left_some = short_of_fds || count == kPacketsPerDrain;
+  if (next == Next::kEnd || (left_some && HasEvent(socket(), POLLRDHUP))) {
     PeerLeft();
   }
   if (count > 0) {
@@ -121,6 +152,14 @@ void Doorbell::DrainAll() {
 void Doorbell::PeerLeft() { hung_up_.store(true, std::memory_order_release); }
 
 Doorbell::Next Doorbell::TakePacket() {
+  Next next = Next::kRefused;
+  for (int i = 1; next == Next::kRefused; ++i) {
+    next = TryTakePacket(i == kRefusals);
+  }
+  return next;
+}
+
+Doorbell::Next Doorbell::TryTakePacket(bool refused) {
   IncomingPacket packet(limits_.packet);
   // Only looked at, because the kernel drops descriptors for which this process has no room.
   const ssize_t got = ReceiveMessage(socket(), packet.header, MSG_PEEK);
@@ -134,15 +173,24 @@ Doorbell::Next Doorbell::TakePacket() {
   packet.length = static_cast<size_t>(got);
   PacketControl control = TakeControl(packet.header);  // owned, so that each way out closes them
   if (!ThrowsAway(packet.length)) {
-    const bool truncated = (packet.header.msg_flags & MSG_CTRUNC) != 0;
-    if (truncated && control.fds.size() < limits_.packet) {
-      return Next::kShortOfFds;
+    if (Lacks(packet, control)) {
+      if (!CanHaveAnotherFd(socket())) {
+        return Next::kShortOfFds;
+      }
+      if (!refused) {
+        return Next::kRefused;
+      }
+      packet.refused = true;
     }
     KeepNews(packet, std::move(control));
   }
   msghdr nothing = {};
   ReceiveMessage(socket(), nothing);
   return Next::kTaken;
+}
+
+bool Doorbell::Lacks(const IncomingPacket& packet, const PacketControl& control) const {
+  return (packet.header.msg_flags & MSG_CTRUNC) != 0 && control.fds.size() < limits_.packet;
 }
 
 bool Doorbell::ThrowsAway(size_t bytes) const {
@@ -160,6 +208,7 @@ void Doorbell::KeepNews(IncomingPacket& packet, PacketControl control) {
   Packet& news = news_.emplace_back();
   news.bytes.assign(packet.bytes, packet.bytes + packet.length);
   news.too_many_fds = (packet.header.msg_flags & MSG_CTRUNC) != 0;
+  news.fd_refused = packet.refused;
   for (UniqueFd& fd : control.fds) {
     news.fds.push_back(std::move(fd));
   }

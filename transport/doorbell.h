@@ -41,6 +41,7 @@ class Doorbell {
     std::vector<std::byte> bytes;
     absl::InlinedVector<UniqueFd, 1> fds;
     bool too_many_fds = false;  // more than IncomingFdLimits::packet: the others are lost
+    bool fd_refused = false;    // by the system, which has room: see FdRefused()
   };
 
   // What a drain has found.
@@ -55,7 +56,7 @@ class Doorbell {
       : socket_(std::move(socket)), watch_(std::move(watch)), limits_(limits) {}
 
   // Wakes the peer. Never blocks and never fails: when the socket is full of rings that the peer
-  // has not read, it is going to wake anyway.
+  // has not read, it is going to wake anyway; and one that is gone shows in hung_up().
   void Ring();
 
   // Sends news of 2 to kMaxNewsBytes bytes, and copies of up to kMaxPacketFds descriptors. Never
@@ -79,6 +80,14 @@ class Doorbell {
 
   // How long one who is short of descriptors naps before the next try.
   static constexpr std::chrono::milliseconds kNap{10};
+
+  // Finds out whether the peer is gone, and reads nothing: for a caller that never sleeps and must
+  // not take another one's wake-up. A system call.
+  void Look();
+
+  // The same if nobody has looked so for kLookInterval. Costs a look at a coarse clock otherwise.
+  void LookNowAndThen();
+  static constexpr std::chrono::milliseconds kLookInterval{25};
 
   // The news drained since the last call, in the order of sending.
   std::vector<Packet> TakeNews();
@@ -121,7 +130,7 @@ class Doorbell {
 
  private:
   struct IncomingPacket;
-  enum class Next { kTaken, kNone, kShortOfFds, kEnd };
+  enum class Next { kTaken, kNone, kShortOfFds, kRefused, kEnd };
   enum class Polling {
     kNobody,
     kSleeper,
@@ -131,7 +140,9 @@ class Doorbell {
   void DrainAll();
   Drained DrainSocket();
   Next TakePacket();
+  Next TryTakePacket(bool refused);
   bool ThrowsAway(size_t bytes) const;
+  bool Lacks(const IncomingPacket& packet, const PacketControl& control) const;
   void KeepNews(IncomingPacket& packet, PacketControl control);
   void PeerLeft();
   void Poll(const Deadline& deadline);
@@ -141,6 +152,7 @@ class Doorbell {
   const IncomingFdLimits limits_;
   std::atomic<uint64_t> rings_ = 0;
   std::atomic<bool> hung_up_ = false;
+  std::atomic<int64_t> looked_ms_ = 0;  // LookNowAndThen()'s
 
   // Who polls, and so drains, and how other sleepers hear of it.
   std::mutex mutex_;

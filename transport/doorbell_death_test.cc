@@ -108,14 +108,49 @@ TEST(DoorbellDeath, HearsTheDeathOfAPeerThatDidNotReadItsRings) {
   EXPECT_TRUE(doorbell.hung_up());
 }
 
-TEST(DoorbellDeath, RingsADeadPeerInVain) {
+TEST(DoorbellDeath, ShowsToOneThatRingsADeadPeer) {
   auto [socket, peer] = Sockets();
   Doorbell doorbell(std::move(socket));
   { const UniqueFd dies = std::move(peer); }
+  EXPECT_FALSE(doorbell.hung_up());
   doorbell.Ring();
-  doorbell.Ring();
-  doorbell.Drain();
   EXPECT_TRUE(doorbell.hung_up());
+}
+
+TEST(DoorbellDeath, IsHeardOfBehindMorePacketsThanADrainReads) {
+  auto [socket, peer] = Sockets();
+  Doorbell doorbell(std::move(socket));
+  {
+    Doorbell dies(std::move(peer));
+    for (int i = 0; i < 100; ++i) {
+      dies.Ring();
+    }
+  }
+  doorbell.Drain();  // and an edge-triggered event loop hears no more
+  EXPECT_LT(doorbell.rings(), 100u);
+  EXPECT_TRUE(doorbell.hung_up());
+}
+
+TEST(DoorbellDeath, IsSeenByALookThatReadsNothing) {
+  auto [socket, peer] = Sockets();
+  Doorbell doorbell(std::move(socket));
+  ASSERT_EQ(send(peer.get(), "!", 1, 0), 1);
+  doorbell.Look();
+  EXPECT_FALSE(doorbell.hung_up());
+  { const UniqueFd dies = std::move(peer); }
+  doorbell.Look();
+  EXPECT_TRUE(doorbell.hung_up());
+  EXPECT_EQ(doorbell.rings(), 0u);
+  EXPECT_TRUE(HasEvent(doorbell.socket()));
+}
+
+TEST(DoorbellDeath, IsSeenByALookWhileAChildOfThePeerHasTheSocket) {
+  BellOfAnother bell;
+  bell.doorbell.Look();
+  EXPECT_FALSE(bell.doorbell.hung_up());
+  bell.peer.Kill();
+  bell.doorbell.Look();
+  EXPECT_TRUE(bell.doorbell.hung_up());
 }
 
 TEST(DoorbellDeath, IsHungUpForBothSidesByEither) {

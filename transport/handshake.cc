@@ -88,6 +88,7 @@ absl::Status SendHello(int fd, Outbox& own, const ChannelOptions& options) {
   hello.setProtocol(options.protocol);
   const std::array<int, kRegions> fds = {own.control_region().fd(), own.slab_region().fd()};
   absl::Status sent = SendGreeting(fd, message, fds);
+  own.control_region().ReleaseFd();
   own.slab_region().ReleaseFd();
   return sent;
 }

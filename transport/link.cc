@@ -1,5 +1,7 @@
 #include "shoal/transport/link.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -33,11 +35,35 @@ Link::Link(Outbox own_outbox, PeerOutbox their_outbox, Peer the_peer, UniqueFd s
       receipts(own.receipts(), own.shape().receipts),
       parked_peer(&theirs.control().parked.value),
       starved_peer(&theirs.control().starved.value),
-      slabs(own.TakeSlab(), limits, doorbell, own.control().written),
+      slabs(own.TakeSlab(), limits, doorbell, own.counters().written),
       loans(slabs, ReceiptReader(theirs.receipts(), theirs.shape().receipts),
             theirs.shape().receipts) {
-  own.control().header.peer_pid = static_cast<uint32_t>(peer.pid);
-  own.control().header.peer_uid = peer.uid;
+  own.counters().header.peer_pid = static_cast<uint32_t>(peer.pid);
+  own.counters().header.peer_uid = peer.uid;
+}
+
+bool Link::ClosedByPeer() const {
+  // acquire: its partner is the release in ~ShmChannel(). Any value that the peer may have stored
+  // will do.
+  return doorbell.hung_up() && theirs.control().closed.value.load(std::memory_order_acquire) != 0;
+}
+
+absl::Status Link::PeerLeft() const { return ClosedByPeer() ? PeerClosed(peer) : PeerGone(peer); }
+
+uint64_t Link::TellCpu() {
+  const int now = sched_getcpu();
+  const uint64_t cpu = now < 0 ? 0 : static_cast<uint64_t>(now) + 1;
+  std::atomic<uint64_t>& told = own.control().cpu.value;
+  // relaxed: a hint. A stale one costs one spin too many or too few.
+  if (told.load(std::memory_order_relaxed) != cpu) {
+    told.store(cpu, std::memory_order_relaxed);
+  }
+  return cpu;
+}
+
+void Link::Ring() {
+  TellCpu();
+  doorbell.Ring();
 }
 
 Link::~Link() = default;

@@ -45,6 +45,20 @@ struct Link {
   // to a process that does not receive.
   absl::Status CheckNotFlooded() const;
 
+  // Whether the peer has closed the channel, everything delivered to its ring, rather than died or
+  // dropped the connection. False until it has hung up.
+  bool ClosedByPeer() const;
+
+  // PeerClosed() or PeerGone(), of a peer that has hung up.
+  absl::Status PeerLeft() const;
+
+  // Tells the peer on which CPU this thread runs, and returns that plus 1; 0 when it is unknown.
+  uint64_t TellCpu();
+
+  // Wakes the peer, and tells it the CPU first: one of a higher priority on this CPU runs at once,
+  // and without knowing would spin where this process cannot run. Any thread.
+  void Ring();
+
   Outbox own;
   PeerOutbox theirs;  // its slabs are the reading thread's
   const Peer peer;

@@ -10,6 +10,7 @@
 #include "capnp/serialize.h"
 #include "kj/exception.h"
 #include "shoal/schema/news.capnp.h"
+#include "shoal/transport/packet.h"
 
 namespace shoal {
 namespace {
@@ -32,6 +33,9 @@ absl::StatusOr<News> Parse(Doorbell::Packet& packet, const Peer& peer) {
   capnp::FlatArrayMessageReader message(
       kj::arrayPtr(reinterpret_cast<const capnp::word*>(words.data()), words.size()));
   const auto news = message.getRoot<schema::News>();
+  if (packet.fd_refused) {
+    return FdRefused(peer.Describe());
+  }
   if (packet.too_many_fds) {
     return Senseless(peer, packet.bytes.size(), packet.fds.size());
   }

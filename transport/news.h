@@ -45,7 +45,8 @@ absl::Status SendSlabAdded(Doorbell& doorbell, uint32_t number, uint64_t bytes, 
 absl::Status SendSlabDropped(Doorbell& doorbell, uint32_t number);
 absl::Status SendMessageFds(Doorbell& doorbell, std::span<const int> fds);
 
-// What `packet` says, not yet believed. kDataLoss when it says nothing that this version knows.
+// What `packet` says, not yet believed. kDataLoss when it says nothing that this version knows;
+// kPermissionDenied as FdRefused().
 absl::StatusOr<News> ParseNews(Doorbell::Packet packet, const Peer& peer);
 
 }  // namespace shoal

@@ -13,6 +13,8 @@ size_t RoundUp(size_t value, size_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
+size_t PageBytes() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
+
 template <typename T, typename Byte>
 T* At(Byte* base, size_t offset) {
   return reinterpret_cast<T*>(base + offset);
@@ -38,11 +40,15 @@ size_t OutboxShape::slots_offset() const {
 }
 
 size_t OutboxShape::control_bytes() const {
-  return RoundUp(slots_offset() + slots * sizeof(Slot), sysconf(_SC_PAGESIZE));
+  return RoundUp(slots_offset() + slots * sizeof(Slot), PageBytes());
 }
 
 absl::StatusOr<Outbox> Outbox::Create(const OutboxShape& shape, uint64_t epoch,
                                       Region::Pages slab_pages) {
+  absl::StatusOr<Region> counters = Region::Create(RoundUp(sizeof(CounterPage), PageBytes()));
+  if (!counters.ok()) {
+    return counters.status();
+  }
   absl::StatusOr<Region> control = Region::Create(shape.control_bytes());
   if (!control.ok()) {
     return control.status();
@@ -55,16 +61,24 @@ absl::StatusOr<Outbox> Outbox::Create(const OutboxShape& shape, uint64_t epoch,
   if (!fork_mark.ok()) {
     return fork_mark.status();
   }
-  Outbox outbox(shape, *std::move(control), *std::move(slab), *std::move(fork_mark));
+  Outbox outbox(shape, *std::move(counters), *std::move(control), *std::move(slab),
+                *std::move(fork_mark));
+  const auto pid = static_cast<uint32_t>(getpid());
   new (&outbox.control().header) Control::Header{.magic = kMagic,
                                                  .version = kProtocolVersion,
-                                                 .pid = static_cast<uint32_t>(getpid()),
+                                                 .pid = pid,
                                                  .epoch = epoch,
                                                  .slots = shape.slots,
                                                  .receipts = shape.receipts,
-                                                 .slab_bytes = shape.slab_bytes,
-                                                 .peer_pid = 0,
-                                                 .peer_uid = 0};
+                                                 .slab_bytes = shape.slab_bytes};
+  new (&outbox.counters().header) CounterPage::Header{.magic = CounterPage::kMagic,
+                                                      .version = kProtocolVersion,
+                                                      .pid = pid,
+                                                      .epoch = epoch,
+                                                      .slots = shape.slots,
+                                                      .receipts = shape.receipts,
+                                                      .peer_pid = 0,
+                                                      .peer_uid = 0};
   return outbox;
 }
 

@@ -8,14 +8,14 @@
 //     |  384 | consumed                  |
 //     |  512 | cpu                       |
 //     |  640 | notices                   |
-//     |  768 | what the writer counts    |
-//     |  896 | what the reader counts    |
-//     | 1024 | receipts, 8 bytes each    |
-//     |      | slots, 256 bytes each     |
-//     +------+---------------------------+
+//     |  768 | closed                    |        counter page
+//     |  896 | receipts, 8 bytes each    |        +-------------------------------------------+
+//     |      | slots, 256 bytes each     |        | CounterPage: for observers, see stats.h   |
+//     +------+---------------------------+        +-------------------------------------------+
 //
-// The owner maps both read-write, the peer read-only: every byte of shared memory has exactly one
-// process that writes it, and the MMU enforces it.
+// The owner maps all three read-write, the peer the first two read-only: every byte of shared
+// memory has exactly one process that writes it, and the MMU enforces it. Once the peer has been
+// sent the first two, nobody else can get at them: the counter page alone keeps its descriptor.
 #pragma once
 
 #include <atomic>
@@ -39,7 +39,7 @@ namespace shoal {
 inline constexpr uint64_t kMagic = 0x0000004c414f4853;
 
 // Changes whenever the layout or the meaning of a byte that the peer reads does.
-inline constexpr uint32_t kProtocolVersion = 4;
+inline constexpr uint32_t kProtocolVersion = 5;
 
 // What two sides agree on in the handshake. Both derive every offset from it.
 struct OutboxShape {
@@ -74,27 +74,23 @@ struct Control {
     uint32_t slots;
     uint32_t receipts;
     uint64_t slab_bytes;
-    uint32_t peer_pid;  // for those who observe the channel; 0 if the owner cannot see it
-    uint32_t peer_uid;
   };
 
   Header header;
   SharedWord parked;    // ring me when you publish (ParkedFlag)
   SharedWord starved;   // ring me when you have consumed (ParkedFlag)
   SharedWord consumed;  // slots of the peer's ring that the owner has read and will not read again
-  SharedWord cpu;       // the CPU that the owner last waited or published on, plus 1
+  SharedWord cpu;       // the CPU that the owner last waited on or rang from, plus 1; 0: unknown
   SharedWord notices;   // how often the owner has called Notify()
-  WriterCounters written;
-  ReaderCounters read;
+  SharedWord closed;    // 1 once the owner has closed the channel, and published all, the end too
 };
-static_assert(sizeof(Control) == 1024);
+static_assert(sizeof(Control) == 896);
 static_assert(offsetof(Control, parked) == 128);
 static_assert(offsetof(Control, starved) == 256);
 static_assert(offsetof(Control, consumed) == 384);
 static_assert(offsetof(Control, cpu) == 512);
 static_assert(offsetof(Control, notices) == 640);
-static_assert(offsetof(Control, written) == 768);
-static_assert(offsetof(Control, read) == 896);
+static_assert(offsetof(Control, closed) == 768);
 
 // The owner's view. Its parts may be used by different threads, as the classes that use them say.
 class Outbox {
@@ -108,8 +104,10 @@ class Outbox {
   Receipt* receipts();
   Slot* slots();
 
-  // What the handshake sends. The control region's descriptor stays open: through it, in /proc, a
-  // process with the right can see the counters.
+  CounterPage& counters() { return *reinterpret_cast<CounterPage*>(counters_.data()); }
+
+  // What the handshake sends. Their descriptors must not stay open: through them, in /proc, a
+  // process of the same user could read messages.
   Region& control_region() { return control_; }
   Region& slab_region() { return slab_; }
 
@@ -120,13 +118,15 @@ class Outbox {
   Region TakeSlab() { return std::move(slab_); }
 
  private:
-  Outbox(const OutboxShape& shape, Region control, Region slab, ForkMark fork_mark)
+  Outbox(const OutboxShape& shape, Region counters, Region control, Region slab, ForkMark fork_mark)
       : shape_(shape),
+        counters_(std::move(counters)),
         control_(std::move(control)),
         slab_(std::move(slab)),
         fork_mark_(std::move(fork_mark)) {}
 
   OutboxShape shape_;
+  Region counters_;
   Region control_;
   Region slab_;
   ForkMark fork_mark_;

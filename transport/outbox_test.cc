@@ -100,6 +100,11 @@ TEST(Outbox, SaysWhatItIs) {
   EXPECT_EQ(header.slots, kShape.slots);
   EXPECT_EQ(header.receipts, kShape.receipts);
   EXPECT_EQ(header.slab_bytes, kShape.slab_bytes);
+  const CounterPage::Header& counters = outbox.counters().header;
+  EXPECT_EQ(counters.magic, CounterPage::kMagic);
+  EXPECT_EQ(counters.version, kProtocolVersion);
+  EXPECT_EQ(counters.pid, static_cast<uint32_t>(getpid()));
+  EXPECT_EQ(counters.epoch, kEpoch);
 }
 
 TEST(Outbox, BeginsWithTheNameOfItsFormat) {

@@ -1,5 +1,6 @@
 #include "shoal/transport/packet.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/uio.h>
 
@@ -86,6 +87,15 @@ PacketControl TakeControl(msghdr& message) {
   return control;
 }
 
+bool CanHaveAnotherFd(int fd) { return bool{UniqueFd(fcntl(fd, F_DUPFD_CLOEXEC, 0))}; }
+
+absl::Status FdRefused(std::string_view sender) {
+  return absl::PermissionDeniedError(absl::StrCat(
+      "the system refuses this process a descriptor that came from ", std::string(sender),
+      ", though RLIMIT_NOFILE, which is ", SoftLimit(RLIMIT_NOFILE),
+      ", has room for it: look at the policy of the security module (SELinux, AppArmor, Smack)"));
+}
+
 absl::Status SendPacket(int fd, std::span<const std::byte> bytes, std::span<const int> fds) {
   if (bytes.empty()) {
     return absl::InvalidArgumentError(
@@ -163,6 +173,9 @@ absl::StatusOr<std::optional<Packet>> ReceivePacket(int fd, size_t max_bytes, si
     return TooMuch(*control.sender, absl::StrCat(length, " bytes"), max_bytes);
   }
   const bool fds_lost = (message.msg_flags & MSG_CTRUNC) != 0;
+  if (fds_lost && control.fds.size() < max_fds && CanHaveAnotherFd(fd)) {
+    return FdRefused(Describe(*control.sender));
+  }
   if (fds_lost && control.fds.size() < max_fds) {
     return SystemError(EMFILE, "receiving a packet's descriptors");
   }

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
@@ -36,6 +37,13 @@ struct PacketControl {
 };
 PacketControl TakeControl(msghdr& message);
 
+// Whether this process can have one more descriptor than it has now. `fd` is any that it has.
+bool CanHaveAnotherFd(int fd);
+
+// kPermissionDenied: the system refuses this process a descriptor that came from `sender`, although
+// there is room for it, as the policy of a security module does.
+absl::Status FdRefused(std::string_view sender);
+
 // recvmsg() with `flags`, MSG_DONTWAIT and MSG_CMSG_CLOEXEC. ECONNRESET, a peer that left without
 // reading all, is passed over: it is told once, and ahead of the packets that the peer had sent.
 ssize_t ReceiveMessage(int fd, msghdr& message, int flags = 0);
@@ -54,8 +62,8 @@ absl::Status SendPacket(int fd, std::span<const std::byte> bytes, std::span<cons
 //
 // kUnavailable: the peer is gone, and there are no more packets. kDataLoss: the packet was empty,
 // longer than `max_bytes` or had more than `max_fds` descriptors; kResourceExhausted: this process
-// could not have that many. Such a packet is lost, and its descriptors are closed.
-// kFailedPrecondition: not a socket that these functions made.
+// could not have that many; kPermissionDenied: FdRefused(). Such a packet is lost, and its
+// descriptors are closed. kFailedPrecondition: not a socket that these functions made.
 absl::StatusOr<std::optional<Packet>> ReceivePacket(int fd, size_t max_bytes, size_t max_fds);
 
 }  // namespace shoal

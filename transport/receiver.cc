@@ -373,7 +373,7 @@ void Receiver::Consume(uint32_t slots) {
   link_->own.control().consumed.value.store(ring_.consumed(), std::memory_order_seq_cst);
   if (link_->starved_peer.MustRing()) {
     counters().rings.Add(1);
-    link_->doorbell.Ring();
+    link_->Ring();
   }
 }
 

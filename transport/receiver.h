@@ -69,7 +69,7 @@ class Receiver {
 
   // What has been counted so far. Any thread may read it. Of the words copied on their way in,
   // those that came in slots of a message that fits them do not count.
-  ReaderCounters& counters() const { return link_->own.control().read; }
+  ReaderCounters& counters() const { return link_->own.counters().read; }
 
  private:
   absl::StatusOr<IncomingBody*> TakeStruct(const SlotHeader& header);

@@ -101,7 +101,11 @@ absl::StatusOr<bool> Sender::OfferFds(std::span<const int> fds) {
     return room;
   }
   if (absl::Status sent = SendMessageFds(link_->doorbell, fds); !sent.ok()) {
-    return absl::IsUnavailable(sent) ? PeerGone(link_->peer) : sent;
+    if (!absl::IsUnavailable(sent)) {
+      return sent;
+    }
+    link_->doorbell.Look();
+    return link_->PeerLeft();
   }
   const uint64_t count = fds.size();
   ring_.Publish(SlotKind::kFds, {&count, 1});
@@ -288,7 +292,7 @@ void Sender::RingIfParked() {
   if (link_->parked_peer.MustRing()) {
     link_->rang_peer.store(true, std::memory_order_relaxed);
     counters().rings.Add(1);
-    link_->doorbell.Ring();
+    link_->Ring();
   }
 }
 

@@ -69,7 +69,7 @@ class Sender {
 
   // What has been counted so far. Any thread may read it. Words copied on their way out are foreign
   // memory, heap and fragments; what goes in slots does not count.
-  WriterCounters& counters() const { return link_->own.control().written; }
+  WriterCounters& counters() const { return link_->own.counters().written; }
 
  private:
   OutgoingBody* NewBody();

@@ -1,6 +1,9 @@
 #include "shoal/transport/sender.h"
 
+#include <sched.h>
+
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -334,6 +337,27 @@ TEST_F(SenderTest, RingsAParkedPeerOnceASleep) {
   parked.Raise();
   Send(Built(4, kSmallBytes));
   EXPECT_TRUE(PeerWasRung());
+}
+
+TEST_F(SenderTest, TellsItsCpuBeforeItRings) {
+  const std::atomic<uint64_t>& told = links_.right->theirs.control().cpu.value;
+  ParkedFlag parked(&links_.right->own.control().parked.value);
+  cpu_set_t before;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(before), &before), 0);
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &before)) {
+      continue;
+    }
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+    parked.Raise();
+    Send(Built(1, kSmallBytes));
+    EXPECT_EQ(told, static_cast<uint64_t>(cpu) + 1);
+    ExpectNext(1, kSmallBytes);
+  }
+  ASSERT_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
 }
 
 TEST_F(SenderTest, SaysThatNothingFollows) {

@@ -1,6 +1,5 @@
 #include "shoal/transport/shm_channel.h"
 
-#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,6 +23,7 @@ Trust TrustIn(const Peer& peer, const ChannelOptions& options) {
 ShmChannel::ShmChannel(std::shared_ptr<Link> link, const ChannelOptions& options)
     : link_(std::move(link)),
       options_(options),
+      life_(*link_),
       sender_(link_),
       room_waiter_{.flag = ParkedFlag(&link_->own.control().starved.value),
                    .budget = SpinBudget(options.spin),
@@ -40,6 +40,10 @@ ShmChannel::~ShmChannel() {
   End();
   // Nobody is left to report an error to; the peer sees the hang-up.
   Flush(options_.linger).IgnoreError();
+  if (end_sent_) {
+    // release: its partner is the load in Link::ClosedByPeer().
+    link_->own.control().closed.value.store(1, std::memory_order_release);
+  }
   link_->doorbell.HangUp();
 }
 
@@ -56,15 +60,15 @@ absl::Status ShmChannel::Forked() const {
   return ChannelOfParent(peer(), static_cast<pid_t>(link_->own.control().header.pid));
 }
 
-absl::Status ShmChannel::CheckSendable(OutgoingMessage& message) const {
+absl::Status ShmChannel::CheckSendable(OutgoingMessage& message) {
   if (link_->forked()) {
     return Forked();
   }
   if (!send_error_.ok()) {
     return send_error_;
   }
-  if (link_->doorbell.hung_up()) {
-    return PeerGone(peer());
+  if (life_.HungUpAsPublished()) {
+    return link_->PeerLeft();
   }
   if (message.has_value() && message.body()->link() != nullptr &&
       message.body()->link() != link_.get()) {
@@ -94,8 +98,8 @@ absl::Status ShmChannel::Notify() {
   if (link_->forked()) {
     return Forked();
   }
-  if (link_->doorbell.hung_up()) {
-    return PeerGone(peer());
+  if (life_.HungUpAsPublished()) {
+    return link_->PeerLeft();
   }
   sender_.Notify();
   return absl::OkStatus();
@@ -126,8 +130,8 @@ absl::Status ShmChannel::Deliver(OutgoingBody& body, Timeout& timeout) {
       return absl::OkStatus();
     }
     const bool give_up = options_.when_full == WhenFull::kFail || timeout.deadline().passed();
-    if (give_up ? HungUpNow() : link_->doorbell.hung_up()) {
-      return PeerGone(peer());
+    if (give_up ? life_.HungUpNow() : link_->doorbell.hung_up()) {
+      return link_->PeerLeft();
     }
     if (options_.when_full == WhenFull::kFail) {
       return absl::ResourceExhaustedError(
@@ -171,8 +175,8 @@ absl::Status ShmChannel::Spill(OutgoingMessage& message) {
       sender_.Abandon();
     }
     message.body()->Thaw();
-    return HungUpNow() ? PeerGone(peer())
-                       : TooMuchPending(pending_bytes_ + bytes, peer(), options_);
+    return life_.HungUpNow() ? link_->PeerLeft()
+                             : TooMuchPending(pending_bytes_ + bytes, peer(), options_);
   }
   sender_.counters().spills.Add(1);
   pending_bytes_ += bytes;
@@ -219,8 +223,8 @@ absl::Status ShmChannel::Flush(absl::Duration duration) {
       return flushed.status();
     }
     const bool give_up = timeout.deadline().passed();
-    if (give_up ? HungUpNow() : link_->doorbell.hung_up()) {
-      return PeerGone(peer());
+    if (give_up ? life_.HungUpNow() : link_->doorbell.hung_up()) {
+      return link_->PeerLeft();
     }
     if (give_up) {
       return StillPending(pending_bytes_, peer());
@@ -269,6 +273,9 @@ absl::StatusOr<std::optional<IncomingMessage>> ShmChannel::TryReceive() {
       return ReceiveFailed(heard);
     }
   }
+  if (life_.HungUpAsNothingCame()) {
+    return TryReceive();
+  }
   return std::nullopt;
 }
 
@@ -293,7 +300,8 @@ absl::StatusOr<IncomingMessage> ShmChannel::Receive(absl::Duration duration) {
           absl::StrCat(peer().Describe(), " called Notify(), and sent no message"));
     }
     if (timeout.deadline().passed()) {
-      if (HungUpNow()) {
+      link_->doorbell.Drain();
+      if (link_->doorbell.hung_up()) {
         continue;
       }
       return NothingCame(peer(), duration);
@@ -304,7 +312,7 @@ absl::StatusOr<IncomingMessage> ShmChannel::Receive(absl::Duration duration) {
 }
 
 bool ShmChannel::Readable() {
-  return link_->forked() || receiver_.Ready() || link_->doorbell.hung_up();
+  return link_->forked() || receiver_.Ready() || life_.HungUpAsLookedAt();
 }
 
 template <typename Ready>
@@ -351,13 +359,9 @@ SpinBudget::Peer ShmChannel::PeerAtWait() {
   if (link_->forked()) {
     return SpinBudget::Peer::kAwake;
   }
-  // relaxed: hints. A stale one costs one spin too many or too few.
-  const uint64_t cpu = static_cast<uint64_t>(sched_getcpu()) + 1;
-  std::atomic<uint64_t>& own = link_->own.control().cpu.value;
-  if (own.load(std::memory_order_relaxed) != cpu) {
-    own.store(cpu, std::memory_order_relaxed);
-  }
-  if (link_->theirs.control().cpu.value.load(std::memory_order_relaxed) == cpu) {
+  const uint64_t cpu = link_->TellCpu();
+  // relaxed: hints, as in TellCpu().
+  if (cpu != 0 && link_->theirs.control().cpu.value.load(std::memory_order_relaxed) == cpu) {
     return SpinBudget::Peer::kOnThisCpu;
   }
   return link_->rang_peer.load(std::memory_order_relaxed) ? SpinBudget::Peer::kRung
@@ -413,9 +417,17 @@ absl::Status ShmChannel::EndReceiving(const absl::Status& error) {
   return error;
 }
 
-bool ShmChannel::HungUpNow() {
-  link_->doorbell.Drain();
+bool ShmChannel::hung_up() const {
+  if (!link_->forked()) {
+    link_->doorbell.LookNowAndThen();
+  }
   return link_->doorbell.hung_up();
+}
+
+bool ShmChannel::ended_by_peer() const {
+  // Before the end is received the peer's word counts, unless receiving has found another end.
+  return receiver_.ended() || (receive_error_.ok() && link_->ClosedByPeer() &&
+                               receiver_.waiting() == Receiver::Waiting::kNothing);
 }
 
 absl::Status ShmChannel::OfferFailed(const absl::Status& error) {

@@ -11,6 +11,7 @@
 #include "shoal/transport/deadline.h"
 #include "shoal/transport/link.h"
 #include "shoal/transport/parked_flag.h"
+#include "shoal/transport/peer_life.h"
 #include "shoal/transport/receiver.h"
 #include "shoal/transport/sender.h"
 #include "shoal/transport/spin_budget.h"
@@ -34,14 +35,14 @@ class ShmChannel final : public Channel {
   size_t pending_messages() const override { return pending_.size(); }
   void End() override;
   void HangUp() override;
-  bool hung_up() const override { return link_->doorbell.hung_up(); }
+  bool hung_up() const override;
 
   absl::StatusOr<IncomingMessage> Receive(absl::Duration timeout) override;
   absl::StatusOr<std::optional<IncomingMessage>> TryReceive() override;
   bool Readable() override;
   bool TakeNotice() override { return receiver_.TakeNotice(); }
   bool HasNotice() const override { return receiver_.HasNotice(); }
-  bool ended_by_peer() const override { return receiver_.ended(); }
+  bool ended_by_peer() const override;
 
   int doorbell() const override { return link_->doorbell.fd(); }
   std::pair<int, int> doorbells() const override { return link_->doorbell.fds(); }
@@ -62,15 +63,13 @@ class ShmChannel final : public Channel {
   ChannelStats stats() const override;
 
  private:
-  absl::Status CheckSendable(OutgoingMessage& message) const;
+  absl::Status CheckSendable(OutgoingMessage& message);
   absl::Status Spill(OutgoingMessage& message);
   absl::Status PublishWithin(Timeout& timeout, OutgoingMessage& message);
   absl::Status Deliver(OutgoingBody& body, Timeout& timeout);
   bool HasPending() const { return !pending_.empty() || (ending_ && !end_sent_); }
   absl::Status OfferFailed(const absl::Status& error);
   absl::StatusOr<bool> TryFlush();
-  // Whether the peer is gone, for a caller that never sleeps, where that would show.
-  bool HungUpNow();
   // Of Receiver's Take() or HearAll(). Unless it passes, nothing is received any more.
   absl::Status ReceiveFailed(const absl::Status& error);
   absl::Status EndReceiving(const absl::Status& error);
@@ -94,6 +93,7 @@ class ShmChannel final : public Channel {
 
   const std::shared_ptr<Link> link_;
   const ChannelOptions options_;
+  PeerLife life_;  // each thread's part is its own
 
   // The publishing thread's.
   Sender sender_;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "shoal/transport/news.h"
+#include "shoal/transport/options.h"
 #include "shoal/transport/peer_slabs.h"
 
 namespace shoal {
@@ -62,7 +63,7 @@ size_t Slabs::BytesToAdd(uint64_t needed_bytes) const {
                                             std::min(8 * needed_bytes, kSeveralBytes), bytes_ / 8}),
                                   page);
   const uint64_t allowed = limits_.max_bytes - std::min(bytes_, limits_.max_bytes);
-  return std::min(wanted, allowed / page * page);
+  return std::min({wanted, allowed / page * page, uint64_t{ChannelOptions::kMaxSlabBytes}});
 }
 
 bool Slabs::Grow(uint32_t words) {
@@ -81,6 +82,8 @@ bool Slabs::Grow(uint32_t words) {
   slabs_.push_back(std::make_unique<Slab>(*std::move(region)));
   NoteAdded(*slabs_.back());
   NoteIdle(*slabs_.back());
+  // Now, because as long as its descriptor is open others can read in /proc what is built there.
+  Announce(*slabs_.back()).IgnoreError();
   // release, though any order would do: who sees it takes the lock, which orders the rest.
   grown_.store(true, std::memory_order_release);
   return true;

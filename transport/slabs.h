@@ -30,8 +30,7 @@ struct SlabLimits {
 // One of them.
 struct Slab {
   explicit Slab(Region its_region)
-      : region(std::move(its_region)),
-        allocator(static_cast<uint32_t>(region.size() / sizeof(capnp::word))) {}
+      : region(std::move(its_region)), allocator(region.size() / sizeof(capnp::word)) {}
 
   capnp::word* words() { return reinterpret_cast<capnp::word*>(region.data()); }
 

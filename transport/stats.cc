@@ -19,7 +19,7 @@
 namespace shoal {
 namespace {
 
-// The control region behind a descriptor of another process, or nothing if it is none.
+// The counter page behind a descriptor of another process, or nothing if it is none.
 std::optional<ObservedChannel> Observe(const std::filesystem::path& descriptor) {
   std::error_code error;
   const std::filesystem::path target = std::filesystem::read_symlink(descriptor, error);
@@ -29,7 +29,7 @@ std::optional<ObservedChannel> Observe(const std::filesystem::path& descriptor) 
   // As its peer has it; the seals allow nobody to write.
   UniqueFd fd(open(descriptor.c_str(), O_RDWR | O_CLOEXEC));
   struct stat file {};
-  if (!fd || fstat(fd.get(), &file) != 0 || file.st_size < ssize_t{sizeof(Control)}) {
+  if (!fd || fstat(fd.get(), &file) != 0 || file.st_size != getpagesize()) {
     return std::nullopt;
   }
   const absl::StatusOr<Region> region =
@@ -37,12 +37,9 @@ std::optional<ObservedChannel> Observe(const std::filesystem::path& descriptor) 
   if (!region.ok()) {
     return std::nullopt;
   }
-  const auto& control = *reinterpret_cast<const Control*>(region->data());
-  const Control::Header header = control.header;
-  const OutboxShape shape = {
-      .slots = header.slots, .receipts = header.receipts, .slab_bytes = header.slab_bytes};
-  if (header.magic != kMagic || header.version != kProtocolVersion || !shape.Validate().ok() ||
-      shape.control_bytes() != region->size()) {
+  const auto& page = *reinterpret_cast<const CounterPage*>(region->data());
+  const CounterPage::Header header = page.header;
+  if (header.magic != CounterPage::kMagic || header.version != kProtocolVersion) {
     return std::nullopt;
   }
   return ObservedChannel{.epoch = header.epoch,
@@ -50,7 +47,7 @@ std::optional<ObservedChannel> Observe(const std::filesystem::path& descriptor) 
                          .peer_uid = header.peer_uid,
                          .slots = header.slots,
                          .loans = header.receipts,
-                         .stats = StatsOf(control.written, control.read)};
+                         .stats = StatsOf(page.written, page.read)};
 }
 
 }  // namespace

@@ -50,8 +50,9 @@ struct ObservedChannel {
 };
 
 // The ends that process `pid` has open, as they are now. Looks into /proc, which takes the right to
-// trace that process (the same user id, or CAP_SYS_PTRACE), and only reads: nothing that it does
-// can disturb the channel. kPermissionDenied, or kUnavailable when there is no such process.
+// trace that process (the same user id, or CAP_SYS_PTRACE), and only reads figures: it sees no
+// message, and nothing that it does can disturb the channel. kPermissionDenied, or kUnavailable
+// when there is no such process.
 absl::StatusOr<std::vector<ObservedChannel>> ObserveChannels(pid_t pid);
 
 }  // namespace shoal
