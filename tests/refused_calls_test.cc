@@ -17,7 +17,6 @@
 #include "shoal/tests/child_process.h"
 #include "shoal/tests/failing_system_call.h"
 #include "shoal/transport/channel.h"
-#include "shoal/transport/has_event.h"
 #include "shoal/transport/test_channels.h"
 
 namespace shoal {
@@ -69,7 +68,7 @@ TEST_P(CallWithAFallback, IsNotNeeded) {
     ExpectEcho(**channel, 100'000);
     ExpectEcho(**channel, 8 << 20);  // another slab
     ExpectToKnowAFork(**channel);
-    EXPECT_FALSE(HasEvent((*channel)->doorbell()));
+    EXPECT_GE((*channel)->doorbell(), 0);
   });
 }
 
