@@ -41,7 +41,7 @@ class PeerLife {
   }
 
   Link& link_;
-  LookPace publish_{8};
+  LookPace publish_{16};
   LookPace receive_{1};
   LookPace look_{8};
 };
