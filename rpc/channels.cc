@@ -1,5 +1,7 @@
 #include "shoal/rpc/channels.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <string>
 
@@ -9,6 +11,7 @@
 #include "shoal/rpc/duration.h"
 #include "shoal/rpc/exception.h"
 #include "shoal/rpc/poller.h"
+#include "shoal/transport/fork_mark.h"
 #include "shoal/transport/handshake.h"
 #include "shoal/transport/shm_connect.h"
 #include "shoal/transport/shm_listener.h"
@@ -168,6 +171,10 @@ struct ChannelReceiver::Impl final: private kj::TaskSet::ErrorHandler {
         clients(*this) {}
 
   kj::Promise<void> acceptLoop() {
+    KJ_REQUIRE(!forkMark.forked(),
+               "this process was forked from the one that listens here, which keeps its clients: "
+               "make the server after fork() or daemon()",
+               listener->address(), owner, getpid());
     auto readable = observer.whenBecomesReadable();
     while (true) {
       auto accepting = listener->AcceptHandshake();
@@ -193,6 +200,8 @@ struct ChannelReceiver::Impl final: private kj::TaskSet::ErrorHandler {
     KJ_LOG(INFO, "a client could not connect", exception);
   }
 
+  const ForkMark forkMark = unwrap(ForkMark::Create());
+  const pid_t owner = getpid();
   kj::UnixEventPort& port;
   std::unique_ptr<ShmListener> listener;
   kj::UnixEventPort::FdObserver observer;

@@ -267,13 +267,20 @@ RpcClient::RpcClient(int socketFd, capnp::ReaderOptions readerOpts) {
                         });
 }
 
-RpcClient::~RpcClient() noexcept(false) {}
+RpcClient::~RpcClient() noexcept(false) {
+  if (impl->context->isForked()) {
+    auto& context = *impl->context;
+    context.leaveToParent(kj::mv(impl));
+  }
+}
 
 capnp::Capability::Client RpcClient::getMain() {
+  impl->context->requireOwnProcess();
   return impl->getMain();
 }
 
 capnp::Capability::Client RpcClient::getNamed(kj::StringPtr name) {
+  impl->context->requireOwnProcess();
   return impl->whenConnected(
       [name = kj::heapString(name)](Session& session) { return session.getNamed(name); });
 }
@@ -283,19 +290,23 @@ capnp::Capability::Client RpcClient::importCap(kj::StringPtr name) {
 }
 
 kj::Promise<kj::String> RpcClient::getServerAddress() {
+  impl->context->requireOwnProcess();
   return impl->canceler.wrap(
       impl->setup.addBranch().then([this]() { return kj::heapString(impl->address); }));
 }
 
 kj::WaitScope& RpcClient::getWaitScope() {
+  impl->context->requireOwnProcess();
   return impl->context->getWaitScope();
 }
 
 kj::AsyncIoProvider& RpcClient::getIoProvider() {
+  impl->context->requireOwnProcess();
   return impl->context->getIoProvider();
 }
 
 kj::LowLevelAsyncIoProvider& RpcClient::getLowLevelIoProvider() {
+  impl->context->requireOwnProcess();
   return impl->context->getLowLevelIoProvider();
 }
 

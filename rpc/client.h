@@ -19,7 +19,8 @@ class RpcClient {
   //     auto response = calculator.evaluateRequest().send().wait(client.getWaitScope());
   //
   // All clients and servers of a thread share one event loop, which they make. In a thread that has
-  // a KJ event loop of its own, use shoal::VatNetwork. Belongs to the thread that made it.
+  // a KJ event loop of its own, use shoal::VatNetwork. Belongs to the thread that made it,
+  // and to the process, as an RpcServer does.
   // Capabilities and responses must be gone before the last client or server of the thread is, as
   // their event loop goes with it.
 

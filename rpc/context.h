@@ -1,9 +1,13 @@
 #pragma once
 // The event loop that the RpcServers and RpcClients of a thread share.
 
+#include <sys/types.h>
+
 #include "kj/async-io.h"
 #include "kj/refcount.h"
+#include "kj/vector.h"
 #include "shoal/rpc/poller.h"
+#include "shoal/transport/fork_mark.h"
 
 namespace shoal {
 
@@ -16,6 +20,19 @@ public:
   // The thread's, made at the first call. Throws when the thread has a KJ event loop of the
   // program's own: use VatNetwork in that.
 
+  bool isForked() const { return forkMark.forked(); }
+  // True in a process that was forked from the one which made this. The two share what the event
+  // loop waits with, so nothing of it may be used or destroyed here, or the parent's becomes deaf.
+
+  void requireOwnProcess() const;
+  // Throws there, and says what to do.
+
+  template <typename T>
+  void leaveToParent(kj::Own<T> object) {
+    parents.add(kj::mv(object));
+  }
+  // Keeps what must not be destroyed here, until the process ends.
+
   RpcContext();
   ~RpcContext() noexcept(false);
   KJ_DISALLOW_COPY(RpcContext);
@@ -27,8 +44,11 @@ public:
   Poller& getPoller() { return poller; }
 
 private:
+  const ForkMark forkMark;
+  const pid_t owner;
   kj::AsyncIoContext io;
   Poller poller;
+  kj::Vector<kj::Own<void>> parents;  // each has a reference to this, which so is never destroyed
 };
 
 }  // namespace shoal

@@ -95,7 +95,10 @@ struct RpcServer::Impl final: private kj::TaskSet::ErrorHandler {
 
   kj::Promise<void> acceptFrom(kj::ConnectionReceiver& receiver) {
     return kj::evalNow([&receiver]() { return receiver.accept(); })  // which may throw at once
-        .then([this](kj::Own<kj::AsyncIoStream> stream) { serve(kj::mv(stream)); })
+        .then([this](kj::Own<kj::AsyncIoStream> stream) {
+          context->requireOwnProcess();
+          serve(kj::mv(stream));
+        })
         .catch_([this](kj::Exception&& exception) { return awaitDescriptors(kj::mv(exception)); })
         .then([this, &receiver]() { return acceptFrom(receiver); });
   }
@@ -241,9 +244,15 @@ RpcServer::RpcServer(int socketFd, uint port, capnp::ReaderOptions readerOpts)
   impl->listen(socketFd, port);
 }
 
-RpcServer::~RpcServer() noexcept(false) {}
+RpcServer::~RpcServer() noexcept(false) {
+  if (impl->context->isForked()) {
+    auto& context = *impl->context;
+    context.leaveToParent(kj::mv(impl));
+  }
+}
 
 void RpcServer::exportCap(kj::StringPtr name, capnp::Capability::Client cap) {
+  impl->context->requireOwnProcess();
   KJ_REQUIRE(impl->workers == nullptr, "a server with threads of its own exports nothing by name",
              name);
   Impl::Export entry{kj::heapString(name), kj::mv(cap)};
@@ -253,22 +262,27 @@ void RpcServer::exportCap(kj::StringPtr name, capnp::Capability::Client cap) {
 }
 
 kj::Promise<void> RpcServer::drain() {
+  impl->context->requireOwnProcess();
   return impl->drain();
 }
 
 kj::Promise<uint> RpcServer::getPort() {
+  impl->context->requireOwnProcess();
   return impl->port.addBranch();
 }
 
 kj::WaitScope& RpcServer::getWaitScope() {
+  impl->context->requireOwnProcess();
   return impl->context->getWaitScope();
 }
 
 kj::AsyncIoProvider& RpcServer::getIoProvider() {
+  impl->context->requireOwnProcess();
   return impl->context->getIoProvider();
 }
 
 kj::LowLevelAsyncIoProvider& RpcServer::getLowLevelIoProvider() {
+  impl->context->requireOwnProcess();
   return impl->context->getLowLevelIoProvider();
 }
 

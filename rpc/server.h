@@ -19,7 +19,9 @@ class RpcServer {
   //     kj::NEVER_DONE.wait(server.getWaitScope());
   //
   // Serves any number of clients, each on a connection of its own. All clients and servers of a
-  // thread share one event loop, which they make. Belongs to the thread that made it.
+  // thread share one event loop, which they make. Belongs to the thread that made it, and to the
+  // process: make it after fork() or daemon(). In a child of that every member throws and says so;
+  // destroying it there leaves the parent's alone.
 
 public:
   explicit RpcServer(capnp::Capability::Client mainInterface, kj::StringPtr bindAddress,

@@ -109,6 +109,34 @@ std::string NameOf(absl::StatusCode code) {
   }
 }
 
+// By what a server leaves behind that forked, until `release` is closed.
+void LeaveListenerToAChild(const std::string& address, int wait, int release) {
+  const auto listener = Listen(address);
+  if (Fork() == 0) {
+    close(release);
+    char byte;
+    [[maybe_unused]] const ssize_t ended = read(wait, &byte, 1);
+  }
+  _exit(listener.ok() ? 0 : 1);
+}
+
+absl::Status ServedByAChild() {
+  const UniqueAddress address("shm");
+  int ends[2];
+  EXPECT_EQ(pipe(ends), 0);
+  const pid_t server = Fork();
+  if (server == 0) {
+    LeaveListenerToAChild(address.text(), ends[0], ends[1]);
+  }
+  int status = -1;
+  EXPECT_EQ(waitpid(server, &status, 0), server);
+  EXPECT_EQ(status, 0);
+  absl::Status served = Listen(address.text()).status();
+  close(ends[0]);
+  close(ends[1]);
+  return served;
+}
+
 absl::Status RefusedCall() {
   absl::Status status;
   WhileFailing(SYS_memfd_create, EPERM, [&] { status = ChannelPair().status(); });
@@ -406,7 +434,8 @@ const std::map<std::string, Producer>& Producers() {
         {"not-a-socket", NotASocket}, {"nothing-to-wait-for", [] { return WaitAny({}).status(); }},
         {"ended", AfterEnd}, {"forked", Forked}, {"other-version", OtherVersion},
         {"other-protocol", OtherProtocol}, {"other-user", OtherUser}, {"served", Served},
-        {"port-served", PortServed}, {"corrupt-peer", CorruptPeer},
+        {"served-by-a-child", ServedByAChild}, {"port-served", PortServed},
+        {"corrupt-peer", CorruptPeer},
         {"no-notice-in-a-stream", [] { return ChannelAndSocket().channel->Notify(); }},
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
         // A sanitizer has the whole address space.

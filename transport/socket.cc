@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -175,6 +176,12 @@ class DirectoryLock {
   UniqueFd fd_;
 };
 
+// Whether nobody has the process id any more. A socket says who began to listen at it, and not who
+// has it now.
+bool HasEnded(const ucred& process) {
+  return process.pid > 0 && kill(process.pid, 0) != 0 && errno == ESRCH;
+}
+
 absl::Status AlreadyServed(const SocketName& name, int type) {
   absl::StatusOr<UniqueFd> server = DialOnce(name, type);
   if (!server.ok()) {
@@ -184,6 +191,12 @@ absl::Status AlreadyServed(const SocketName& name, int type) {
   absl::StatusOr<ucred> process = PeerCredentials(server->get());
   if (!process.ok()) {
     return process.status();
+  }
+  if (HasEnded(*process)) {
+    return absl::AlreadyExistsError(absl::StrCat(
+        Quoted(name), " is already served by a process that has the socket from ",
+        Describe(*process), ", which has ended: find it with \"ss -xlp\" and stop it, ",
+        "or choose another address"));
   }
   return absl::AlreadyExistsError(absl::StrCat(Quoted(name), " is already served by ",
                                                Describe(*process),
