@@ -361,6 +361,22 @@ TEST_F(VatNetworkTest, ShutdownWithNothingQueuedIsDoneAtOnce) {
   EXPECT_TRUE(end.connection->shutdown().poll(io.waitScope));
 }
 
+TEST_F(VatNetworkTest, HearsOfADeathBehindManyPackets) {
+  ClientEnd end(poller);
+  auto received = end.receive();
+  EXPECT_FALSE(received.poll(io.waitScope));
+  for (uint i = 0; i < 100; ++i) {
+    ASSERT_EQ(::send(end.peer->socket(), "!", 1, MSG_NOSIGNAL), 1);
+  }
+  end.hangUpWithoutAnEnd();
+  auto lost = io.provider->getTimer().afterDelay(20 * kj::SECONDS).then([]() {
+    return kj::Maybe<uint64_t>(nullptr);
+  });
+  EXPECT_EQ(
+      failureOf([&]() { received.exclusiveJoin(kj::mv(lost)).wait(io.waitScope); }).getType(),
+      kj::Exception::Type::DISCONNECTED);
+}
+
 TEST_F(VatNetworkTest, ShutdownFailsWhenThePeerGoesWhileItDelivers) {
   ClientEnd end(poller);
   for (uint i = 0; i < 2 * SLOTS; ++i) {
