@@ -372,9 +372,8 @@ TEST_F(VatNetworkTest, HearsOfADeathBehindManyPackets) {
   auto lost = io.provider->getTimer().afterDelay(20 * kj::SECONDS).then([]() {
     return kj::Maybe<uint64_t>(nullptr);
   });
-  EXPECT_EQ(
-      failureOf([&]() { received.exclusiveJoin(kj::mv(lost)).wait(io.waitScope); }).getType(),
-      kj::Exception::Type::DISCONNECTED);
+  EXPECT_EQ(failureOf([&]() { received.exclusiveJoin(kj::mv(lost)).wait(io.waitScope); }).getType(),
+            kj::Exception::Type::DISCONNECTED);
 }
 
 TEST_F(VatNetworkTest, ShutdownFailsWhenThePeerGoesWhileItDelivers) {

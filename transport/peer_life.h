@@ -17,13 +17,28 @@ class PeerLife {
   explicit PeerLife(Link& link) : link_(link) {}
 
   // The publishing thread's, at each message and notice: a few instructions.
-  bool HungUpAsPublished() { return HungUp(publish_, link_.theirs.control().consumed.value); }
+  bool HungUpAsPublished() {
+    if (publish_.Count()) {
+      LookIfDue(publish_, link_.theirs.control().consumed.value);
+    }
+    return link_.doorbell.hung_up();
+  }
 
   // The receiving thread's, each time that nothing came.
-  bool HungUpAsNothingCame() { return HungUp(receive_, link_.own.control().consumed.value); }
+  bool HungUpAsNothingCame() {
+    if (receive_.Count()) {
+      LookIfDue(receive_, link_.own.control().consumed.value);
+    }
+    return link_.doorbell.hung_up();
+  }
 
   // The receiving thread's, each time that it only looked. Cheaper, for spins.
-  bool HungUpAsLookedAt() { return HungUp(look_, link_.own.control().consumed.value); }
+  bool HungUpAsLookedAt() {
+    if (look_.Count()) {
+      LookIfDue(look_, link_.own.control().consumed.value);
+    }
+    return link_.doorbell.hung_up();
+  }
 
   // Any thread's, before it gives up: always looks.
   bool HungUpNow() {
@@ -32,16 +47,11 @@ class PeerLife {
   }
 
  private:
-  bool HungUp(LookPace& pace, const std::atomic<uint64_t>& sign_of_life) {
-    // relaxed: a peer that consumes or publishes lives, in whatever order that is seen.
-    if (pace.Count() && pace.IsDue(sign_of_life.load(std::memory_order_relaxed))) {
-      link_.doorbell.Look();
-    }
-    return link_.doorbell.hung_up();
-  }
+  // A peer shows life by consuming, or by publishing what is consumed here.
+  void LookIfDue(LookPace& pace, const std::atomic<uint64_t>& consumed);
 
   Link& link_;
-  LookPace publish_{16};
+  LookPace publish_{8};
   LookPace receive_{1};
   LookPace look_{8};
 };
