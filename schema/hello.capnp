@@ -38,6 +38,9 @@ struct Hello {
 
   protocol @6 :Text;
   # What the messages mean. Both sides must have the same.
+
+  maxMessageWords @7 :UInt64;
+  # The largest message that the sender accepts.
 }
 
 struct Refusal {

@@ -94,8 +94,15 @@ absl::StatusOr<std::unique_ptr<Channel>> Connect(std::string_view text,
 
 absl::StatusOr<std::pair<std::unique_ptr<Channel>, std::unique_ptr<Channel>>> ChannelPair(
     const ChannelOptions& options) {
-  if (absl::Status valid = Validate(options); !valid.ok()) {
-    return valid;
+  return ChannelPair(options, options);
+}
+
+absl::StatusOr<std::pair<std::unique_ptr<Channel>, std::unique_ptr<Channel>>> ChannelPair(
+    const ChannelOptions& first, const ChannelOptions& second) {
+  for (const ChannelOptions* options : {&first, &second}) {
+    if (absl::Status valid = Validate(*options); !valid.ok()) {
+      return valid;
+    }
   }
   const absl::StatusOr<Address> address = Address::Parse("shm:pair");
   absl::StatusOr<std::pair<UniqueFd, UniqueFd>> sockets = SocketPair();
@@ -103,11 +110,11 @@ absl::StatusOr<std::pair<std::unique_ptr<Channel>, std::unique_ptr<Channel>>> Ch
     return address.ok() ? sockets.status() : address.status();
   }
   absl::StatusOr<ClientHandshake> client =
-      ClientHandshake::Begin(std::move(sockets->first), *address, geteuid(), options);
+      ClientHandshake::Begin(std::move(sockets->first), *address, geteuid(), second);
   if (!client.ok()) {
     return client.status();
   }
-  ServerHandshake server(std::move(sockets->second), *address, geteuid(), options);
+  ServerHandshake server(std::move(sockets->second), *address, geteuid(), first);
   absl::StatusOr<std::unique_ptr<Channel>> left = server.Finish();
   if (!left.ok()) {
     return left.status();

@@ -19,11 +19,13 @@
 
 namespace shoal {
 
-// One thread may build and publish while another receives; messages may be dropped on any. All
-// errors name the peer. kUnavailable: the peer is gone or closed the channel, what it published
-// before has been received. kDataLoss: the peer broke the protocol. After either the channel stays
-// in that state. kResourceExhausted from receiving, while short_of_descriptors(): nothing is lost,
-// and the channel goes on when there is room.
+// One thread may build and publish while another receives, and the threads may change as long as it
+// is one of each at a time; messages may be dropped on any. Two that publish, or receive, at once
+// hear kFailedPrecondition: always in a debug build, nearly always in another. All other errors
+// name the peer. kUnavailable: the peer is gone or closed the channel, what it published before has
+// been received. kDataLoss: the peer broke the protocol. After either the channel stays in that
+// state. kResourceExhausted from receiving, while short_of_descriptors(): nothing is lost, and the
+// channel goes on when there is room.
 //
 // A channel belongs to the process that made it. In a child which that forks, every call answers
 // kFailedPrecondition, and destroying the channel leaves the parent's alone.
@@ -35,6 +37,12 @@ class Channel {
 
   // ---- the publishing thread ----
 
+  // Makes the calling thread the only one that publishes, for an event loop: on any other Publish()
+  // and the like fail with kFailedPrecondition. In return a message may be begun, and built, on any
+  // thread at any time, one thread a message; what other threads build lies on the heap until it is
+  // published. To be called before another thread has the channel or a message of it.
+  virtual void BindToThread() = 0;
+
   // Begins a message, with room for `hint_words` in its first segment; more comes as it is asked
   // for. Never blocks: a message for which the outbox has no room is built on the heap. Any number
   // may be begun, and published in any order or not at all.
@@ -43,7 +51,9 @@ class Channel {
   // Makes the message visible to the peer. When the ring is full, does what
   // ChannelOptions::when_full says: kDeadlineExceeded after `timeout` under kBlock,
   // kResourceExhausted at once under kFail, and under kSpill only above max_pending_bytes.
-  // kInvalidArgument above max_message_words or max_fds(). After an error the message is as it was.
+  // kInvalidArgument for a message that is empty, has no root, or is above a limit: max_fds(), this
+  // side's max_message_words, or what the peer accepts, which the text names. kFailedPrecondition
+  // for one that was published by another handle. After an error the message is as it was.
   virtual absl::Status Publish(OutgoingMessage&& message,
                                absl::Duration timeout = absl::InfiniteDuration()) = 0;
 
@@ -204,5 +214,7 @@ absl::StatusOr<size_t> WaitAny(std::span<Channel* const> channels,
 // Two connected channels of this process, as socketpair() makes two sockets.
 absl::StatusOr<std::pair<std::unique_ptr<Channel>, std::unique_ptr<Channel>>> ChannelPair(
     const ChannelOptions& options = {});
+absl::StatusOr<std::pair<std::unique_ptr<Channel>, std::unique_ptr<Channel>>> ChannelPair(
+    const ChannelOptions& first, const ChannelOptions& second);
 
 }  // namespace shoal

@@ -106,12 +106,15 @@ INSTANTIATE_TEST_SUITE_P(Bytes, ChannelSizes,
                          testing::Values(0, 1, 8, 200, 216, 224, 232, 248, 256, 512, 4096, 65536,
                                          1 << 20, (8 << 20) - 512, 8 << 20, 20 << 20));
 
-TEST(Channel, CarriesAMessageInWhichNothingWasBuilt) {
+TEST(Channel, CarriesAMessageWhoseRootIsNull) {
   Pair pair;
-  ASSERT_TRUE(pair.left->Publish(pair.left->Claim()).ok());
+  OutgoingMessage out = pair.left->Claim();
+  out.GetRoot<capnp::AnyPointer>();
+  ASSERT_TRUE(pair.left->Publish(std::move(out)).ok());
   auto message = pair.right->Receive();
   ASSERT_TRUE(message.ok());
-  EXPECT_EQ(message->SizeInWords(), 0);
+  EXPECT_EQ(message->SizeInWords(), 1);
+  EXPECT_EQ(message->Root<test::Blob>().getNumber(), 0);
 }
 
 TEST(Channel, CarriesAMessageOfHundredsOfSegments) {

@@ -90,10 +90,10 @@ absl::Status FragmentJoiner::Begin(const Peer& peer) {
   for (uint64_t i = 0; i < segment_count(); ++i) {
     total += segment_words(i);
   }
-  if (total > max_words_) {
+  if (total > limit_.words) {
     Abandon();
     return CorruptPeer(peer, "the size in words of a message in fragments", total,
-                       absl::StrCat("at most ChannelOptions::max_message_words, ", max_words_));
+                       absl::StrCat("at most ", limit_.Describe()));
   }
   // Left uninitialised, so that a peer that announces much and sends little costs only addresses.
   words_.reset(new (std::nothrow) capnp::word[total]);

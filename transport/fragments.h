@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "capnp/common.h"
 #include "kj/common.h"
+#include "shoal/transport/message_limit.h"
 #include "shoal/transport/peer.h"
 
 namespace shoal {
@@ -51,7 +52,7 @@ struct JoinedMessage {
 // Joins. What it is given comes from the peer: sizes are checked before memory is taken for them.
 class FragmentJoiner {
  public:
-  explicit FragmentJoiner(uint64_t max_words) : max_words_(max_words) {}
+  explicit FragmentJoiner(MessageLimit limit) : limit_(limit) {}
 
   // True between the first fragment of a message and its last.
   bool joining() const { return !table_.empty(); }
@@ -60,7 +61,7 @@ class FragmentJoiner {
   // is not finished.
   uint64_t wanted() const;
 
-  // Takes the next words. kDataLoss when they announce more than `max_words`, kResourceExhausted
+  // Takes the next words. kDataLoss when they announce more than the limit, kResourceExhausted
   // when there is no memory for it.
   absl::Status Add(std::span<const uint64_t> words, const Peer& peer);
 
@@ -76,7 +77,7 @@ class FragmentJoiner {
   uint32_t segment_words(uint64_t segment) const;
   absl::Status Begin(const Peer& peer);
 
-  const uint64_t max_words_;
+  const MessageLimit limit_;
   std::vector<uint64_t> table_;
   bool table_complete_ = false;
   std::unique_ptr<capnp::word[]> words_;

@@ -20,10 +20,12 @@
 #include "kj/exception.h"
 #include "shoal/schema/hello.capnp.h"
 #include "shoal/transport/link.h"
+#include "shoal/transport/message_limit.h"
 #include "shoal/transport/packet.h"
 #include "shoal/transport/peer_watch.h"
 #include "shoal/transport/shm_channel.h"
 #include "shoal/transport/socket.h"
+#include "shoal/transport/trust.h"
 
 namespace shoal {
 namespace {
@@ -59,6 +61,7 @@ struct Hello {
   OutboxShape shape;
   uint64_t peer_slabs_bytes;
   uint32_t max_fds_per_message;
+  uint64_t max_message_words;
   UniqueFd control;
   UniqueFd slab;
 };
@@ -76,7 +79,7 @@ schema::Greeting::Builder NewGreeting(capnp::MessageBuilder& message) {
   return greeting;
 }
 
-absl::Status SendHello(int fd, Outbox& own, const ChannelOptions& options) {
+absl::Status SendHello(int fd, Outbox& own, const Peer& peer, const ChannelOptions& options) {
   capnp::MallocMessageBuilder message(64);
   auto hello = NewGreeting(message).initHello();
   hello.setEpoch(own.control().header.epoch);
@@ -86,6 +89,7 @@ absl::Status SendHello(int fd, Outbox& own, const ChannelOptions& options) {
   hello.setPeerSlabsBytes(options.max_peer_slabs_bytes);
   hello.setMaxFdsPerMessage(options.max_fds_per_message);
   hello.setProtocol(options.protocol);
+  hello.setMaxMessageWords(ReceiveLimit(options, TrustIn(peer, options)).words);
   const std::array<int, kRegions> fds = {own.control_region().fd(), own.slab_region().fd()};
   absl::Status sent = SendGreeting(fd, message, fds);
   own.control_region().ReleaseFd();
@@ -190,15 +194,17 @@ absl::StatusOr<Hello> ParseGreeting(Packet& packet, const Peer& peer,
         "the peer at ", peer.Describe(), " speaks \"", absl::CHexEscape(theirs), "\", this side \"",
         options.protocol, "\"; check the address, or ChannelOptions::protocol on both sides"));
   }
-  return Hello{.epoch = hello.getEpoch(),
-               .shape = {.slots = hello.getSlots(),
-                         .receipts = hello.getReceipts(),
-                         .slab_bytes = hello.getSlabBytes()},
-               .peer_slabs_bytes = hello.getPeerSlabsBytes(),
-               .max_fds_per_message =
-                   std::min(hello.getMaxFdsPerMessage(), ChannelOptions::kMaxFdsPerMessage),
-               .control = std::move(packet.fds[0]),
-               .slab = std::move(packet.fds[1])};
+  return Hello{
+      .epoch = hello.getEpoch(),
+      .shape = {.slots = hello.getSlots(),
+                .receipts = hello.getReceipts(),
+                .slab_bytes = hello.getSlabBytes()},
+      .peer_slabs_bytes = hello.getPeerSlabsBytes(),
+      .max_fds_per_message =
+          std::min(hello.getMaxFdsPerMessage(), ChannelOptions::kMaxFdsPerMessage),
+      .max_message_words = std::min(hello.getMaxMessageWords(), ChannelOptions::kMaxMessageWords),
+      .control = std::move(packet.fds[0]),
+      .slab = std::move(packet.fds[1])};
 }
 
 absl::StatusOr<Hello> ReadGreeting(Packet& packet, const Peer& peer,
@@ -294,7 +300,7 @@ std::unique_ptr<Channel> Join(UniqueFd socket, Outbox own, Met met, const Channe
                               .sent = met.hello.max_fds_per_message};
   return std::make_unique<ShmChannel>(
       std::make_shared<Link>(std::move(own), std::move(met.theirs), met.peer, std::move(socket),
-                             limits, fd_limits, std::move(met.watch)),
+                             limits, fd_limits, std::move(met.watch), met.hello.max_message_words),
       options);
 }
 
@@ -314,7 +320,7 @@ absl::StatusOr<ClientHandshake> ClientHandshake::Begin(UniqueFd socket, const Ad
   if (!own.ok()) {
     return own.status();
   }
-  if (absl::Status sent = SendHello(socket.get(), *own, options); !sent.ok()) {
+  if (absl::Status sent = SendHello(socket.get(), *own, peer, options); !sent.ok()) {
     return sent;
   }
   return ClientHandshake(std::move(socket), address, uid, options, *std::move(own));
@@ -345,7 +351,7 @@ absl::StatusOr<std::unique_ptr<Channel>> ServerHandshake::Answer() {
   if (!own.ok()) {
     return own.status();
   }
-  if (absl::Status sent = SendHello(socket_.get(), *own, options_); !sent.ok()) {
+  if (absl::Status sent = SendHello(socket_.get(), *own, (*met)->peer, options_); !sent.ok()) {
     return sent;
   }
   return Join(std::move(socket_), *std::move(own), **std::move(met), options_);

@@ -53,6 +53,7 @@ struct Terms {
   uint64_t epoch = kEpoch;
   OutboxShape shape = kSmallShape;
   std::string protocol = "";
+  uint64_t max_message_words = ChannelOptions::kMaxMessageWords;
 };
 
 absl::Status SendMessage(const UniqueFd& socket, capnp::MessageBuilder& message,
@@ -73,6 +74,7 @@ absl::Status SendHello(const UniqueFd& socket, const Terms& terms, std::span<con
   hello.setReceipts(terms.shape.receipts);
   hello.setSlabBytes(terms.shape.slab_bytes);
   hello.setProtocol(terms.protocol);
+  hello.setMaxMessageWords(terms.max_message_words);
   return SendMessage(socket, message, fds);
 }
 

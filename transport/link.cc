@@ -23,11 +23,13 @@ size_t MostFdsOnTheWay(const FdLimits& limits) {
 }  // namespace
 
 Link::Link(Outbox own_outbox, PeerOutbox their_outbox, Peer the_peer, UniqueFd socket,
-           const SlabLimits& limits, const FdLimits& the_fd_limits, PeerWatch watch)
+           const SlabLimits& limits, const FdLimits& the_fd_limits, PeerWatch watch,
+           uint64_t the_peers_max_words)
     : own(std::move(own_outbox)),
       theirs(std::move(their_outbox)),
       peer(std::move(the_peer)),
       fd_limits(the_fd_limits),
+      peers_max_words(the_peers_max_words),
       doorbell(std::move(socket),
                {.packet = std::max<size_t>(fd_limits.received, 1),  // a slab's
                 .waiting = MostFdsOnTheWay(fd_limits)},

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <thread>
 
 #include "shoal/transport/doorbell.h"
 #include "shoal/transport/free_list.h"
@@ -35,7 +36,8 @@ struct Link {
   // The parts that the handshake brings together. `socket` is the connection's, and `watch` watches
   // it.
   Link(Outbox own, PeerOutbox theirs, Peer peer, UniqueFd socket, const SlabLimits& limits,
-       const FdLimits& fd_limits = {}, PeerWatch watch = {});
+       const FdLimits& fd_limits = {}, PeerWatch watch = {},
+       uint64_t peers_max_words = ChannelOptions::kMaxMessageWords);
   ~Link();
 
   // True in a forked child, where nothing here may be used.
@@ -63,6 +65,23 @@ struct Link {
   PeerOutbox theirs;  // its slabs are the reading thread's
   const Peer peer;
   const FdLimits fd_limits;
+  const uint64_t peers_max_words;  // in a message, as the peer has announced
+
+  // The one thread that publishes, if it was bound: see Channel::BindToThread(). Written before any
+  // other thread has the channel or a message of it.
+  std::thread::id publisher;
+
+  // False once the channel is gone. relaxed: it orders nothing.
+  std::atomic<bool> open = true;
+
+  // Whether this thread is another one than the one that may publish.
+  bool OffThread() const {
+    return publisher != std::thread::id() && publisher != std::this_thread::get_id();
+  }
+
+  // Whether this thread may claim blocks: nothing but the rule that one thread at a time publishes
+  // guards them. Who may not builds on the heap.
+  bool MayClaim() const { return !OffThread() && open.load(std::memory_order_relaxed); }
 
   // True from a ring that the peer needed until its next message: a hint for how long to spin.
   // relaxed.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -32,10 +33,18 @@ class Loans {
   // does not have, and from then on.
   absl::Status Collect(const Peer& peer);
 
+  // Whether a block was changed while the peer had it, since this was asked last. Found out when
+  // the block comes back, in debug builds alone.
+  bool TakeChanged() { return std::exchange(changed_, false); }
+
  private:
   struct Loan {
     Slab* slab = nullptr;  // none: this number is free
     BlockAllocator::Block block{};
+#ifndef NDEBUG
+    uint32_t used_words = 0;
+    uint64_t digest = 0;
+#endif
   };
 
   Slabs& slabs_;
@@ -43,6 +52,7 @@ class Loans {
   std::vector<Loan> loans_;
   std::vector<uint32_t> free_;
   absl::Status corrupt_;
+  bool changed_ = false;
 };
 
 }  // namespace shoal

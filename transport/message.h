@@ -18,8 +18,14 @@ namespace shoal {
 // A Cap'n Proto message built where the peer will read it. Dropping it unpublished publishes
 // nothing and gives its memory back.
 //
-// It may outlive its channel. It is built on the thread that publishes, and may be dropped on any.
-// A forked child may drop its copy, and must not build on it: that is the parent's memory.
+// It may outlive its channel. It is built on the thread that publishes, or on any if the channel
+// was bound to that (see Channel::BindToThread); and may be dropped on any. A forked child may drop
+// its copy, and must not build on it: that is the parent's memory.
+//
+// What is published must not be changed: a builder that was kept from before would change what the
+// peer reads, or another message. A build with AddressSanitizer reports that where it happens, and
+// a debug build lets a later Publish() fail with kFailedPrecondition. The calls that would change
+// it throw kj::Exception, as Cap'n Proto's builders do.
 class OutgoingMessage {
  public:
   explicit OutgoingMessage(BodyRef body) : body_(std::move(body)) {}
@@ -28,7 +34,7 @@ class OutgoingMessage {
 
   template <typename T>
   typename T::Builder InitRoot() {
-    return builder().template initRoot<T>();
+    return Unpublished().builder().template initRoot<T>();
   }
 
   template <typename T>
@@ -37,18 +43,24 @@ class OutgoingMessage {
   }
 
   // For all that Cap'n Proto does with a builder.
-  capnp::MessageBuilder& builder() { return body_->builder(); }
-  capnp::Orphanage orphanage() { return builder().getOrphanage(); }
+  capnp::MessageBuilder& builder() {
+    if (!body_) {
+      ThrowNoMessage();
+    }
+    return body_->builder();
+  }
+  capnp::Orphanage orphanage() { return Unpublished().builder().getOrphanage(); }
 
   // What has been built so far, all segments together.
-  uint64_t SizeInWords() { return body_->SizeInWords(); }
+  uint64_t SizeInWords() const { return body_ ? body_->SizeInWords() : 0; }
 
   // Descriptors for the peer, which gets copies of its own: at most Channel::max_fds(). They stay
   // the caller's, and open until the message was published or Publish() has failed.
-  void SetFds(std::span<const int> fds) { body_->SetFds(fds); }
+  void SetFds(std::span<const int> fds) { Unpublished().SetFds(fds); }
 
   // A second handle, to read the message after it was published. It must not be changed then, and
-  // its memory is not used again until all handles are gone.
+  // its memory is not used again until all handles are gone. A message is published once, by
+  // whichever handle. Of an empty handle, another one.
   OutgoingMessage Share() const { return OutgoingMessage(body_); }
 
   // True until the message was published or moved away.
@@ -60,6 +72,18 @@ class OutgoingMessage {
   void Reset() { body_ = BodyRef(); }
 
  private:
+  OutgoingBody& Unpublished() const {
+    if (!body_) {
+      ThrowNoMessage();
+    }
+    if (body_->published()) {
+      ThrowPublished();
+    }
+    return *body_;
+  }
+  [[noreturn]] static void ThrowNoMessage();
+  [[noreturn]] static void ThrowPublished();
+
   BodyRef body_;
 };
 
@@ -82,7 +106,8 @@ class IncomingMessage {
   // For all that Cap'n Proto does with a reader.
   capnp::MessageReader& reader() { return body_->reader(); }
 
-  // Reads with other limits than the channel's. Before the first reader is taken.
+  // Reads with other limits than the channel's, or with the same anew, for the traversal limit
+  // counts all that is read. No reader that was taken before may be used any more.
   void Reopen(const capnp::ReaderOptions& options) { body_->Open(options); }
 
   // All segments together.

@@ -60,8 +60,8 @@ TEST_F(MessageTest, IsBuiltAndReadAsAnyCapnpMessage) {
 TEST_F(MessageTest, HasNoWordsUntilItsRootIsMade) {
   OutgoingMessage out = left_->Claim();
   EXPECT_EQ(out.SizeInWords(), 0u);
-  ASSERT_THAT(left_->Publish(std::move(out)), Succeeds());
-  EXPECT_EQ(right_->Receive().value().SizeInWords(), 0u);
+  out.InitRoot<test::Blob>();
+  EXPECT_EQ(out.SizeInWords(), 3u);
 }
 
 TEST_F(MessageTest, IsGoneFromItsHandleOncePublished) {

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 
 #include "absl/strings/str_cat.h"
@@ -39,12 +40,15 @@ absl::Status Validate(const ChannelOptions& options) {
   using O = ChannelOptions;
   for (const Range& range : {
            Range{"slots", options.slots, O::kMinSlots, O::kMaxSlots},
-           Range{"loans", options.loans, O::kMinLoans, O::kMaxLoans},
+           Range{"loans", options.loans.value_or(O::kMinLoans), O::kMinLoans, O::kMaxLoans},
            Range{"slab_bytes", options.slab_bytes, O::kMinSlabBytes, O::kMaxSlabBytes},
            Range{"max_slabs_bytes", options.max_slabs_bytes, options.slab_bytes, O::kMaxSlabsBytes},
            Range{"max_peer_slabs_bytes", options.max_peer_slabs_bytes, O::kMinSlabBytes,
                  O::kMaxSlabsBytes},
-           Range{"max_message_words", options.max_message_words, 1, O::kMaxMessageWords},
+           Range{"max_message_words", options.max_message_words.value_or(1), 1,
+                 O::kMaxMessageWords},
+           Range{"reader.traversalLimitInWords",
+                 options.reader ? options.reader->traversalLimitInWords : 1, 1, UINT64_MAX},
            Range{"protocol.size()", options.protocol.size(), 0, O::kMaxProtocolBytes},
            Range{"max_fds_per_message", options.max_fds_per_message, 0, O::kMaxFdsPerMessage},
        }) {
@@ -55,8 +59,8 @@ absl::Status Validate(const ChannelOptions& options) {
   if (!std::has_single_bit(options.slots)) {
     return NotAPowerOfTwo("slots", options.slots);
   }
-  if (!std::has_single_bit(options.loans)) {
-    return NotAPowerOfTwo("loans", options.loans);
+  if (options.loans && !std::has_single_bit(*options.loans)) {
+    return NotAPowerOfTwo("loans", *options.loans);
   }
   const size_t page = sysconf(_SC_PAGESIZE);
   if (options.slab_bytes % page != 0) {
@@ -77,6 +81,13 @@ absl::Status Validate(const ChannelOptions& options) {
     return Negative("connect_timeout", options.connect_timeout);
   }
   return absl::OkStatus();
+}
+
+uint32_t LoansOf(const ChannelOptions& options) {
+  constexpr uint32_t kLoansPerSlot = 4;
+  return options.loans.value_or(
+      std::min(std::max(ChannelOptions::kDefaultLoans, kLoansPerSlot * options.slots),
+               ChannelOptions::kMaxLoans));
 }
 
 }  // namespace shoal

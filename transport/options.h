@@ -39,19 +39,28 @@ struct ChannelOptions {
   static constexpr uint32_t kMaxSlots = 1u << 16;
   static constexpr uint32_t kMinLoans = 16;
   static constexpr uint32_t kMaxLoans = 1u << 16;
+  static constexpr uint32_t kDefaultLoans = 1024;
   static constexpr size_t kMinSlabBytes = size_t{64} << 10;
   static constexpr size_t kMaxSlabBytes = size_t{16} << 30;
   static constexpr uint64_t kMaxSlabsBytes = uint64_t{1} << 40;
   static constexpr uint64_t kMaxMessageWords = uint64_t{1} << 29;
+  static constexpr uint64_t kUntrustedMessageWords = uint64_t{8} << 20;  // 64 MiB, as Cap'n Proto's
   static constexpr size_t kMaxProtocolBytes = 255;
   static constexpr uint32_t kMaxFdsPerMessage = 253;  // as many as the kernel takes at a time
 
   // Slots of 256 bytes in the ring: how many small messages may wait to be read. A power of two.
+  // A message of up to 31 words takes one. A larger one lies in blocks, and takes one slot if it
+  // was claimed with a hint of its size, or two if it was built in small pieces.
   uint32_t slots = 256;
 
-  // Blocks of the peer's that this side may hold unreleased at a time. A power of two. A peer that
-  // has lent so many sends what comes next in fragments, which are copied.
-  uint32_t loans = 1024;
+  // Blocks of the peer's that this side may hold unreleased at a time; a message that is not
+  // received yet holds its own too. A power of two. A peer that has lent so many sends what comes
+  // next in fragments, which are copied and take a slot for each 248 bytes, so its ring is full
+  // much sooner. So there should be as many as all messages have that wait in the peer's ring or
+  // are held here: one block for a message that was claimed with a hint of its size, up to 8 for
+  // one of 64 KiB that was not, and one for each piece above 32 KiB. Empty: four times `slots`, at
+  // least kDefaultLoans, which is enough for a full ring where the peer has as many slots.
+  std::optional<uint32_t> loans = std::nullopt;
 
   // Bytes of shared memory for messages above 31 words, allocated when the channel is made, so that
   // each side of an idle connection costs this and some 80 KiB. More slabs, of this size or of what
@@ -93,17 +102,23 @@ struct ChannelOptions {
   // the wrong address learns of it at once. At most kMaxProtocolBytes; not used over sockets.
   std::string protocol = "";
 
-  // The largest message that is sent or accepted, in words of 8 bytes.
-  uint64_t max_message_words = kMaxMessageWords;
+  // The largest message that is sent or accepted, in words of 8 bytes. A peer at shm: is told what
+  // is accepted, and refuses to publish more. Empty: the lower of `reader`'s traversal limit, if
+  // that is set, and kMaxMessageWords for a peer that is read in place; kUntrustedMessageWords for
+  // one under Trust::kNone or over a socket, unless `reader` says otherwise.
+  std::optional<uint64_t> max_message_words = std::nullopt;
 
   // How many descriptors this side takes with a message. The peer is told, and can send no more. A
   // low number keeps a peer from filling this process's table of descriptors. A message waits until
   // there is room for all of its own: see Channel::short_of_descriptors().
   uint32_t max_fds_per_message = 0;
 
-  // What Cap'n Proto's readers of received messages allow. Its own default bounds a traversal to 64
-  // MiB; here every message that may be received may be read once.
-  capnp::ReaderOptions reader = {.traversalLimitInWords = kMaxMessageWords, .nestingLimit = 64};
+  // What Cap'n Proto's readers of received messages allow. The traversal limit counts all that is
+  // read of one message, again and again, and bounds its size too, as in Cap'n Proto's own streams.
+  // Empty: a message of a peer that is read in place can be read without end, for its size is known
+  // and it is trusted anyway; of any other, kUntrustedMessageWords or max_message_words, whichever
+  // is more, and IncomingMessage::Reopen() begins anew.
+  std::optional<capnp::ReaderOptions> reader = std::nullopt;
 
   // How long a wait looks at the ring before it sleeps. From zero (always sleep at once) to
   // infinite (never sleep). It adapts: less where looking was in vain, up to twice this where waits
@@ -129,5 +144,8 @@ struct ChannelOptions {
 
 // kInvalidArgument names the first option that is out of range, its value and its range.
 absl::Status Validate(const ChannelOptions& options);
+
+// ChannelOptions::loans, or what stands for it.
+uint32_t LoansOf(const ChannelOptions& options);
 
 }  // namespace shoal

@@ -109,9 +109,18 @@ TEST(ChannelOptions, NameTheFirstThatIsRefused) {
             "ChannelOptions::loans is 7; allowed is 16 to 65536");
 }
 
-// What the header promises: whatever may be received may be read.
-TEST(ChannelOptions, LetTheLargestMessageBeReadOnce) {
-  EXPECT_GE(ChannelOptions().reader.traversalLimitInWords, ChannelOptions().max_message_words);
+TEST(ChannelOptions, RefuseAReaderThatReadsNothing) {
+  EXPECT_EQ(Refusal({.reader = capnp::ReaderOptions{.traversalLimitInWords = 0}}),
+            "ChannelOptions::reader.traversalLimitInWords is 0; allowed is 1 to "
+            "18446744073709551615");
+}
+
+TEST(ChannelOptions, LendFourTimesAsManyBlocksAsThereAreSlots) {
+  EXPECT_EQ(LoansOf({}), 1024u);
+  EXPECT_EQ(LoansOf({.slots = 16}), 1024u);
+  EXPECT_EQ(LoansOf({.slots = 4096}), 16384u);
+  EXPECT_EQ(LoansOf({.slots = O::kMaxSlots}), O::kMaxLoans);
+  EXPECT_EQ(LoansOf({.slots = 4096, .loans = 64}), 64u);
 }
 
 }  // namespace

@@ -48,7 +48,7 @@ struct OutboxShape {
   uint64_t slab_bytes = 0;
 
   static OutboxShape Of(const ChannelOptions& options) {
-    return {.slots = options.slots, .receipts = options.loans, .slab_bytes = options.slab_bytes};
+    return {.slots = options.slots, .receipts = LoansOf(options), .slab_bytes = options.slab_bytes};
   }
 
   // kInvalidArgument unless the numbers keep to the ranges of ChannelOptions.

@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sanitizer/asan_interface.h>
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "kj/exception.h"
@@ -20,17 +22,32 @@ constexpr uint32_t kFirstGrowthWords = BlockAllocator::kGranuleWords;
 constexpr uint32_t kLastGrowthWords = 1 << 16;
 constexpr uint32_t kLargeWords = 1 << 12;
 
-// A message of no link goes over a stream, and Cap'n Proto's own readers of that take at most 511
-// segments. On the heap room that is not used costs only addresses, so each segment is as large as
-// all before it.
+// What is built on the heap may go over a stream, and Cap'n Proto's own readers of that take at
+// most 511 segments. On the heap room that is not used costs only addresses, so each segment is as
+// large as all before it.
 constexpr uint32_t kLastHeapGrowthWords = 1 << 24;
+
+#ifndef NDEBUG
+// What no builder writes by chance.
+constexpr uint64_t kEndedScratch = 0x6465646e65206d67;
+#endif
 
 }  // namespace
 
+#ifndef NDEBUG
+bool OutgoingBody::untouched() const {
+  ASAN_UNPOISON_MEMORY_REGION(scratch_, sizeof(scratch_));
+  return !ended_ || std::all_of(std::begin(scratch_), std::end(scratch_),
+                                [](uint64_t word) { return word == kEndedScratch; });
+}
+#endif
+
 void OutgoingBody::Begin(uint32_t hint_words) {
+  ASAN_UNPOISON_MEMORY_REGION(scratch_, sizeof(scratch_));
   hint_words_ = hint_words;
   growth_words_ = kFirstGrowthWords;
   scratch_taken_ = hint_words > Slot::kWords;
+  published_.store(false, std::memory_order_relaxed);
   std::memset(scratch_, 0, sizeof(scratch_));
   builder_.emplace(*this);
 }
@@ -103,7 +120,7 @@ kj::ArrayPtr<capnp::word> OutgoingBody::Allocate(uint32_t minimum_words) {
   }
   scratch_taken_ = true;
   uint32_t words = std::max(minimum_words, std::exchange(hint_words_, 0));
-  if (link_ == nullptr) {
+  if (link_ == nullptr || !link_->MayClaim()) {
     words = std::max(words, growth_words_);
     growth_words_ = std::min(growth_words_ + words, kLastHeapGrowthWords);
     return AllocateOnHeap(minimum_words, words);
@@ -135,7 +152,7 @@ kj::ArrayPtr<capnp::word> OutgoingBody::AllocateOnHeap(uint32_t minimum_words, u
 }
 
 std::optional<HeldBlock> OutgoingBody::ClaimBlock(uint32_t words) {
-  return link_ == nullptr ? std::nullopt : WritingLock(*link_).Claim(words);
+  return WritingLock(*link_).Claim(words);
 }
 
 void OutgoingBody::Clear() {
@@ -147,6 +164,11 @@ void OutgoingBody::Clear() {
     }
   }
   builder_.reset();
+#ifndef NDEBUG
+  std::fill(std::begin(scratch_), std::end(scratch_), kEndedScratch);
+  ended_ = true;
+#endif
+  ASAN_POISON_MEMORY_REGION(scratch_, sizeof(scratch_));
   Thaw();
   if (!fds_.empty()) {
     SetFds({});

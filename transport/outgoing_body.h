@@ -25,17 +25,35 @@ namespace shoal {
 // recycled: building a message allocates nothing once as many exist as are in use at a time.
 // Without a link all of it is built on the heap, and the body deletes itself when it is let go.
 //
-// Built and published on the writing thread; let go on any (see BodyRef).
+// Built by one thread at a time, and published on the writing thread; let go on any (see BodyRef).
+// What a thread builds that may not claim blocks (see Link::MayClaim) is on the heap.
 class OutgoingBody {
  public:
-  explicit OutgoingBody(std::shared_ptr<Link> link) : link_(std::move(link)) {}
+  // Who makes them: those of the Sender are used again.
+  enum class Origin { kSender, kAnyThread };
+
+  explicit OutgoingBody(std::shared_ptr<Link> link, Origin origin = Origin::kAnyThread)
+      : link_(std::move(link)), origin_(origin) {}
   OutgoingBody(const OutgoingBody&) = delete;
   OutgoingBody& operator=(const OutgoingBody&) = delete;
 
   // Begins a message, with room for `hint_words` in its first segment.
   void Begin(uint32_t hint_words);
 
+#ifndef NDEBUG
+  // False if a builder of the message before has changed what was no longer its own. Before
+  // Begin().
+  bool untouched() const;
+#endif
+
   capnp::MessageBuilder& builder() { return *builder_; }
+
+  Origin origin() const { return origin_; }
+
+  // Whether it was published: it must not be changed then. Any thread.
+  // relaxed, here and below: it orders nothing.
+  bool published() const { return published_.load(std::memory_order_relaxed); }
+  void SetPublished() { published_.store(true, std::memory_order_relaxed); }
 
   // The link whose memory it is built in; none if it is the heap's.
   const Link* link() const { return link_.get(); }
@@ -115,8 +133,13 @@ class OutgoingBody {
   void GiveBack();
 
   std::atomic<uint32_t> references_ = 0;
+  std::atomic<bool> published_ = false;
   const std::shared_ptr<Link> link_;
+  const Origin origin_;
   uint32_t hint_words_ = 0;
+#ifndef NDEBUG
+  bool ended_ = false;  // a message was here before, and its scratch is marked
+#endif
   uint32_t growth_words_ = 0;  // the next segment's size, if it is asked for little
   bool scratch_taken_ = false;
   absl::InlinedVector<HeldBlock, 4> blocks_;

@@ -1,10 +1,13 @@
 #include "shoal/transport/receiver.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <new>
+#include <span>
 #include <utility>
 #include <variant>
 
@@ -21,12 +24,12 @@ constexpr int kMostLooks = 64;
 
 }  // namespace
 
-Receiver::Receiver(std::shared_ptr<Link> link, uint64_t max_message_words, Trust trust)
+Receiver::Receiver(std::shared_ptr<Link> link, MessageLimit limit, Trust trust)
     : link_(std::move(link)),
-      max_message_words_(max_message_words),
+      limit_(limit),
       trust_(trust),
       ring_(link_->theirs.slots(), link_->theirs.shape().slots),
-      joiner_(max_message_words) {}
+      joiner_(limit) {}
 
 Receiver::~Receiver() { link_->incoming.Close(); }
 
@@ -112,12 +115,11 @@ absl::Status Receiver::Check(const SlotHeader& header) const {
 }
 
 absl::Status Receiver::CheckSize(uint64_t words) const {
-  if (words <= max_message_words_) {
+  if (words <= limit_.words) {
     return absl::OkStatus();
   }
-  return CorruptPeer(
-      link_->peer, "a message's size in words", words,
-      absl::StrCat("at most ChannelOptions::max_message_words, ", max_message_words_));
+  return CorruptPeer(link_->peer, "a message's size in words", words,
+                     absl::StrCat("at most ", limit_.Describe()));
 }
 
 absl::StatusOr<IncomingBody*> Receiver::TakeStruct(const SlotHeader& header) {
@@ -150,6 +152,11 @@ absl::StatusOr<IncomingBody*> Receiver::TakeMessage(const SlotHeader& header) {
     const auto block = std::bit_cast<BlockDescriptor>(words);
     if (absl::Status added = AddBlock(block, total_words, *body); !added.ok()) {
       return added;
+    }
+  }
+  if (header.blocks > 1) {
+    if (absl::Status differ = CheckBlocksDiffer(*body); !differ.ok()) {
+      return differ;
     }
   }
   if (trust_ == Trust::kNone && header.blocks > 0) {
@@ -193,6 +200,25 @@ absl::Status Receiver::AddBlock(const BlockDescriptor& block, uint64_t& total_wo
   found->Borrow();
   body.borrowed.push_back({.loan = block.loan, .block = *found});
   body.segments.push_back(kj::arrayPtr(found->words.data(), found->words.size()));
+  return absl::OkStatus();
+}
+
+absl::Status Receiver::CheckBlocksDiffer(const IncomingBody& body) const {
+  // Else a message could be larger than the memory that its sender has for it.
+  absl::InlinedVector<std::span<const capnp::word>, 16> blocks;
+  for (const BorrowedBlock& borrowed : body.borrowed) {
+    blocks.push_back(borrowed.block.words);
+  }
+  // std::less orders pointers into different slabs too.
+  std::sort(blocks.begin(), blocks.end(),
+            [](const auto& a, const auto& b) { return std::less<>()(a.data(), b.data()); });
+  for (size_t i = 1; i < blocks.size(); ++i) {
+    if (std::less<>()(blocks[i].data(), blocks[i - 1].data() + blocks[i - 1].size())) {
+      return CorruptPeer(link_->peer, "the words that two blocks of a message share",
+                         blocks[i - 1].data() + blocks[i - 1].size() - blocks[i].data(),
+                         "0, for each part of a slab is in a message once");
+    }
+  }
   return absl::OkStatus();
 }
 

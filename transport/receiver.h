@@ -11,6 +11,7 @@
 #include "shoal/transport/fragments.h"
 #include "shoal/transport/incoming_body.h"
 #include "shoal/transport/link.h"
+#include "shoal/transport/message_limit.h"
 #include "shoal/transport/news.h"
 #include "shoal/transport/options.h"
 #include "shoal/transport/slot_ring.h"
@@ -21,7 +22,7 @@ namespace shoal {
 // is loaded, checked and used, in that order, each value once.
 class Receiver {
  public:
-  Receiver(std::shared_ptr<Link> link, uint64_t max_message_words, Trust trust = Trust::kPeer);
+  Receiver(std::shared_ptr<Link> link, MessageLimit limit, Trust trust = Trust::kPeer);
   ~Receiver();
 
   // The next message, or nullptr when none is there yet, or only parts of one: then Ready() may
@@ -79,6 +80,7 @@ class Receiver {
   absl::Status CheckSize(uint64_t words) const;
   void AddInline(size_t words, IncomingBody& body);
   absl::Status AddBlock(const BlockDescriptor& block, uint64_t& total_words, IncomingBody& body);
+  absl::Status CheckBlocksDiffer(const IncomingBody& body) const;
   absl::Status CopyBlocks(uint64_t words, IncomingBody& body);
   absl::Status LearnOfSlab(uint32_t number);
   absl::Status TakeFds(const SlotHeader& header);
@@ -92,7 +94,7 @@ class Receiver {
   void Consume(uint32_t slots);
 
   const std::shared_ptr<Link> link_;
-  const uint64_t max_message_words_;
+  const MessageLimit limit_;
   const Trust trust_;
   SlotReader ring_;
   FragmentJoiner joiner_;

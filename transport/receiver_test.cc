@@ -31,6 +31,14 @@ constexpr absl::StatusCode kDataLoss = absl::StatusCode::kDataLoss;
 constexpr absl::StatusCode kResourceExhausted = absl::StatusCode::kResourceExhausted;
 constexpr uint64_t kMaxWords = 10'000;
 
+std::vector<BlockDescriptor> DifferentBlocks(uint32_t count) {
+  std::vector<BlockDescriptor> blocks;
+  for (uint32_t i = 0; i < count; ++i) {
+    blocks.push_back({.offset_words = i, .words = 1});
+  }
+  return blocks;
+}
+
 // The peer is played by the test, which writes into the peer's outbox what it likes.
 class ReceiverTest : public testing::Test {
  protected:
@@ -322,6 +330,33 @@ TEST_F(ReceiverTest, RefusesAMessageThatIsTooLargeThroughRepeatedBlocks) {
                     "ChannelOptions::max_message_words, 10000"));
 }
 
+TEST_F(ReceiverTest, RefusesAMessageThatNamesABlockTwice) {
+  Publish(SlotKind::kMessage, {}, {{.words = 10}, {.offset_words = 64, .words = 1}, {.words = 10}});
+  EXPECT_THAT(receiver_.Take(),
+              Fails(kDataLoss,
+                    "wrote 10 as the words that two blocks of a message share, which "
+                    "must be 0, for each part of a slab is in a message once"));
+}
+
+TEST_F(ReceiverTest, RefusesAMessageOfBlocksThatOverlap) {
+  Publish(SlotKind::kMessage, {}, {{.offset_words = 63, .words = 10}, {.words = 64}});
+  EXPECT_THAT(receiver_.Take(),
+              Fails(kDataLoss, "wrote 1 as the words that two blocks of a message share"));
+}
+
+TEST_F(ReceiverTest, CopiesNothingOfAMessageThatNamesABlockTwice) {
+  Receiver receiver(links_.right, kMaxWords, Trust::kNone);
+  Publish(SlotKind::kMessage, {}, std::vector<BlockDescriptor>(16, {.words = 600}));
+  EXPECT_THAT(receiver.Take(), Fails(kDataLoss, "that two blocks of a message share"));
+  EXPECT_EQ(receiver.counters().copied_words.value(), 0u);
+}
+
+TEST_F(ReceiverTest, TakesBlocksThatLieSideBySideInAnyOrder) {
+  Publish(SlotKind::kMessage, {},
+          {{.offset_words = 20, .words = 10}, {.words = 10}, {.offset_words = 10, .words = 10}});
+  EXPECT_EQ(TakeFrom(receiver_)->SizeInWords(), 30u);
+}
+
 TEST_F(ReceiverTest, CountsTheWordsInTheSlotAsPartOfTheMessage) {
   Receiver receiver(links_.right, 5);
   Publish(SlotKind::kMessage, {1, 2, 3}, {{.words = 3}});
@@ -341,8 +376,8 @@ TEST_F(ReceiverTest, RefusesMoreLoansThanThereAreReceiptsInOneMessage) {
 }
 
 TEST_F(ReceiverTest, RefusesMoreLoansThanThereAreReceiptsOverAllMessages) {
-  Publish(SlotKind::kMessage, {}, std::vector<BlockDescriptor>(9, {.words = 1}));
-  Publish(SlotKind::kMessage, {}, std::vector<BlockDescriptor>(9, {.words = 1}));
+  Publish(SlotKind::kMessage, {}, DifferentBlocks(9));
+  Publish(SlotKind::kMessage, {}, DifferentBlocks(9));
   const std::optional<IncomingMessage> held = TakeFrom(receiver_);
   ASSERT_TRUE(held.has_value());
   EXPECT_THAT(receiver_.Take(), Fails(kDataLoss, "wrote 17 as blocks lent at a time"));
@@ -350,7 +385,7 @@ TEST_F(ReceiverTest, RefusesMoreLoansThanThereAreReceiptsOverAllMessages) {
 
 TEST_F(ReceiverTest, TakesAsManyLoansAgainAsItGaveReceiptsFor) {
   for (int i = 0; i < 5; ++i) {
-    Publish(SlotKind::kMessage, {}, std::vector<BlockDescriptor>(16, {.words = 1}));
+    Publish(SlotKind::kMessage, {}, DifferentBlocks(16));
     EXPECT_TRUE(TakeFrom(receiver_).has_value());
   }
 }
@@ -463,7 +498,9 @@ TEST_F(ReceiverTest, LeavesAMessageWhoseSlabTakesADescriptorThatThisProcessHasNo
   const Region slab = SendSlab(*links_.left, 1);
   Publish(SlotKind::kMessage, {7});
   Publish(SlotKind::kMessage, {},
-          {{.loan = 1, .words = 2}, {.slab = 1, .loan = 2, .words = 3}, {.loan = 3, .words = 4}});
+          {{.loan = 1, .words = 2},
+           {.slab = 1, .loan = 2, .words = 3},
+           {.loan = 3, .offset_words = 64, .words = 4}});
   {
     const LoweredLimit limit(RLIMIT_NOFILE, 3);
     EXPECT_TRUE(TakeFrom(receiver_).has_value());

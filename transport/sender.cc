@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -11,10 +12,16 @@ namespace shoal {
 Sender::Sender(std::shared_ptr<Link> link)
     : link_(std::move(link)), ring_(link_->own.slots(), link_->own.shape().slots) {}
 
-Sender::~Sender() { link_->outgoing.Close(); }
+Sender::~Sender() {
+  link_->open.store(false, std::memory_order_relaxed);
+  link_->outgoing.Close();
+}
 
 BodyRef Sender::Claim(uint32_t hint_words) {
   OutgoingBody* body = NewBody();
+#ifndef NDEBUG
+  changed_ = changed_ || !body->untouched();
+#endif
   ring_.Prefetch();
   body->Begin(hint_words);
   return BodyRef(body);
@@ -29,7 +36,7 @@ OutgoingBody* Sender::NewBody() {
   counters().claims.Set(++claims_);
   counters().most_claims.RaiseTo(claims_);
   if (idle_bodies_.empty()) {
-    return new OutgoingBody(link_);
+    return new OutgoingBody(link_, OutgoingBody::Origin::kSender);
   }
   OutgoingBody* body = idle_bodies_.back().release();
   idle_bodies_.pop_back();
@@ -43,15 +50,20 @@ void Sender::TakeBackBodies() {
 }
 
 void Sender::TakeBack(OutgoingBody* body) {
-  idle_bodies_.emplace_back(body);
-  --claims_;
   for (const HeldBlock& held : body->blocks()) {
     link_->slabs.Drop(held);
   }
   body->blocks().clear();
+  if (body->origin() != OutgoingBody::Origin::kSender) {
+    delete body;
+    return;
+  }
+  idle_bodies_.emplace_back(body);
+  --claims_;
 }
 
 void Sender::Finish(BodyRef message) {
+  message->SetPublished();
   if (OutgoingBody* body = message.Finish()) {
     const WritingLock lock(*link_);
     TakeBack(body);
@@ -74,7 +86,7 @@ absl::StatusOr<bool> Sender::Offer(OutgoingBody& body) {
     }
   }
   if (cutter_) {
-    return OfferFragments(body);
+    return OfferFragments(body, cause_);
   }
   const Segments segments = body.segments();
   if (segments.size() == 1 && body.InScratch(segments[0])) {
@@ -128,9 +140,11 @@ absl::StatusOr<bool> Sender::OfferBlocks(OutgoingBody& body, Segments segments) 
   }
   constexpr size_t kMostBlocks = std::numeric_limits<decltype(SlotHeader::blocks)>::max();
   const uint64_t slots_needed = (inline_words.size() + 2 * in_blocks.size()) / Slot::kWords + 1;
-  if (slots_needed > MaxSlotsPerMessage(ring_.count()) || in_blocks.size() > kMostBlocks ||
-      in_blocks.size() > link_->loans.available()) {
-    return OfferFragments(body);
+  if (slots_needed > MaxSlotsPerMessage(ring_.count()) || in_blocks.size() > kMostBlocks) {
+    return OfferFragments(body, Cause::kSlots);
+  }
+  if (in_blocks.size() > link_->loans.available()) {
+    return OfferFragments(body, Cause::kLoans);
   }
   const absl::StatusOr<bool> room =
       HasRoom(SlotsFor(inline_words.size(), static_cast<uint32_t>(in_blocks.size())));
@@ -138,7 +152,7 @@ absl::StatusOr<bool> Sender::OfferBlocks(OutgoingBody& body, Segments segments) 
     return room;
   }
   if (!MoveToBlocks(body, in_blocks, lock)) {
-    return OfferFragments(body);
+    return OfferFragments(body, Cause::kSlabs);
   }
   absl::InlinedVector<BlockDescriptor, 8> descriptors;
   for (const auto& segment : in_blocks) {
@@ -197,9 +211,10 @@ absl::Duration Sender::Trim() {
   return link_->slabs.DropIdle();
 }
 
-absl::StatusOr<bool> Sender::OfferFragments(OutgoingBody& body) {
+absl::StatusOr<bool> Sender::OfferFragments(OutgoingBody& body, Cause cause) {
   if (!cutter_) {
     cutter_.emplace(body.segments());
+    cause_ = cause;
   }
   while (!cutter_->done()) {
     const absl::StatusOr<bool> room = HasRoom(1);
@@ -209,11 +224,16 @@ absl::StatusOr<bool> Sender::OfferFragments(OutgoingBody& body) {
     uint64_t words[Slot::kWords];
     const uint32_t taken = cutter_->Next(words);
     ring_.Publish(SlotKind::kFragment, {words, taken});
+    fragments_end_ = ring_.published();
     counters().copied_words.Add(taken);
   }
   cutter_.reset();
   Published(body.segments());
   return true;
+}
+
+Sender::Cause Sender::WhyFull() const {
+  return cutter_ || fragments_end_ > consumed_ ? cause_ : Cause::kSlots;
 }
 
 void Sender::Abandon() {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
@@ -67,6 +68,24 @@ class Sender {
   // Whether the peer has made room since the last offer returned false.
   bool RoomCame();
 
+  // What has filled the ring when an offer returned false: if fragments have, which take many times
+  // as many slots as blocks do, then why they went.
+  enum class Cause {
+    kSlots,  // as many messages as fit
+    kLoans,  // the peer has all the blocks that it may hold at a time
+    kSlabs,  // no memory for blocks is left
+  };
+  Cause WhyFull() const;
+
+  // True once after a message was changed that had been published. In debug builds alone.
+  bool TakeChanged() {
+#ifdef NDEBUG
+    return false;
+#else
+    return std::exchange(changed_, false) || link_->loans.TakeChanged();
+#endif
+  }
+
   // What has been counted so far. Any thread may read it. Words copied on their way out are foreign
   // memory, heap and fragments; what goes in slots does not count.
   WriterCounters& counters() const { return link_->own.counters().written; }
@@ -82,7 +101,7 @@ class Sender {
   absl::StatusOr<bool> HasConsumed(uint64_t slots);
   absl::StatusOr<bool> OfferFds(std::span<const int> fds);
   absl::StatusOr<bool> OfferBlocks(OutgoingBody& body, Segments segments);
-  absl::StatusOr<bool> OfferFragments(OutgoingBody& body);
+  absl::StatusOr<bool> OfferFragments(OutgoingBody& body, Cause cause);
   bool MoveToBlocks(OutgoingBody& body, Segments in_blocks, WritingLock& lock);
   HeldBlock* CopyToBlock(OutgoingBody& body, const kj::ArrayPtr<const capnp::word>& segment,
                          WritingLock& lock);
@@ -97,6 +116,9 @@ class Sender {
   uint64_t notices_ = 0;
   bool quiet_ = false;
   std::optional<FragmentCutter> cutter_;  // the message that went in part
+  Cause cause_ = Cause::kSlots;           // why the last message that went in fragments did
+  uint64_t fragments_end_ = 0;            // the slots published up to its last fragment
+  bool changed_ = false;                  // a message was, after its end
   bool fds_sent_ = false;                 // those of the message that went in part
   bool abandoned_ = false;                // the peer must be told to forget a part
   uint64_t fd_packets_ = 0;

@@ -1,12 +1,13 @@
 #include "shoal/transport/shm_channel.h"
 
-#include <unistd.h>
-
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "shoal/transport/channel_errors.h"
+#include "shoal/transport/message_limit.h"
+#include "shoal/transport/trust.h"
 
 namespace shoal {
 namespace {
@@ -14,21 +15,21 @@ namespace {
 // A wait that spins for long looks at the socket this often, where the peer's death would show.
 constexpr auto kSpinBetweenDrains = std::chrono::milliseconds(1);
 
-Trust TrustIn(const Peer& peer, const ChannelOptions& options) {
-  return options.trust.value_or(peer.uid == geteuid() ? Trust::kPeer : Trust::kNone);
-}
-
 }  // namespace
 
 ShmChannel::ShmChannel(std::shared_ptr<Link> link, const ChannelOptions& options)
     : link_(std::move(link)),
       options_(options),
       life_(*link_),
+      trust_(TrustIn(link_->peer, options)),
+      limits_(options.max_message_words.value_or(ChannelOptions::kMaxMessageWords),
+              link_->peers_max_words, link_->fd_limits.sent),
+      reader_(ReaderFor(options, trust_)),
       sender_(link_),
       room_waiter_{.flag = ParkedFlag(&link_->own.control().starved.value),
                    .budget = SpinBudget(options.spin),
                    .counters = sender_.counters().waits},
-      receiver_(link_, options.max_message_words, TrustIn(link_->peer, options)),
+      receiver_(link_, ReceiveLimit(options, trust_), trust_),
       message_waiter_{.flag = ParkedFlag(&link_->own.control().parked.value),
                       .budget = SpinBudget(options.spin),
                       .counters = receiver_.counters().waits} {}
@@ -39,7 +40,7 @@ ShmChannel::~ShmChannel() {
   }
   End();
   // Nobody is left to report an error to; the peer sees the hang-up.
-  Flush(options_.linger).IgnoreError();
+  FlushWithin(options_.linger).IgnoreError();
   if (end_sent_) {
     // release: its partner is the load in Link::ClosedByPeer().
     link_->own.control().closed.value.store(1, std::memory_order_release);
@@ -48,8 +49,8 @@ ShmChannel::~ShmChannel() {
 }
 
 OutgoingMessage ShmChannel::Claim(uint32_t hint_words) {
-  if (link_->forked()) {
-    auto* body = new OutgoingBody(nullptr);
+  if (link_->forked() || link_->OffThread()) {
+    auto* body = new OutgoingBody(link_->forked() ? nullptr : link_);
     body->Begin(hint_words);
     return OutgoingMessage(BodyRef(body));
   }
@@ -58,6 +59,17 @@ OutgoingMessage ShmChannel::Claim(uint32_t hint_words) {
 
 absl::Status ShmChannel::Forked() const {
   return ChannelOfParent(peer(), static_cast<pid_t>(link_->own.control().header.pid));
+}
+
+absl::Status ShmChannel::MayNotPublish() const {
+  if (link_->forked()) {
+    return Forked();
+  }
+  return link_->OffThread() ? OffThread(peer()) : TwoThreads("publish", peer());
+}
+
+absl::Status ShmChannel::MayNotReceive() const {
+  return link_->forked() ? Forked() : TwoThreads("receive", peer());
 }
 
 absl::Status ShmChannel::CheckSendable(OutgoingMessage& message) {
@@ -74,16 +86,27 @@ absl::Status ShmChannel::CheckSendable(OutgoingMessage& message) {
       message.body()->link() != link_.get()) {
     return OfAnotherChannel(peer());
   }
-  return CheckPublishable(message, peer(), ending_, max_fds(), options_);
+  if (sender_.TakeChanged()) {
+    return ChangedAfterPublish(peer());
+  }
+  return CheckPublishable(message, peer(), ending_, limits_);
 }
 
 absl::Status ShmChannel::Publish(OutgoingMessage&& message, absl::Duration duration) {
+  const OneAtATime::Turn turn(publishing_);
+  if (!turn.alone() || link_->OffThread()) {
+    return MayNotPublish();
+  }
   Timeout timeout(duration);
   return PublishWithin(timeout, message);
 }
 
 absl::Status ShmChannel::PublishBatch(std::span<OutgoingMessage> messages,
                                       absl::Duration duration) {
+  const OneAtATime::Turn turn(publishing_);
+  if (!turn.alone() || link_->OffThread()) {
+    return MayNotPublish();
+  }
   Timeout timeout(duration);
   const Sender::Quiet quiet(sender_);
   for (OutgoingMessage& message : messages) {
@@ -95,8 +118,9 @@ absl::Status ShmChannel::PublishBatch(std::span<OutgoingMessage> messages,
 }
 
 absl::Status ShmChannel::Notify() {
-  if (link_->forked()) {
-    return Forked();
+  const OneAtATime::Turn turn(publishing_);
+  if (!turn.alone() || link_->forked() || link_->OffThread()) {
+    return MayNotPublish();
   }
   if (life_.HungUpAsPublished()) {
     return link_->PeerLeft();
@@ -133,18 +157,37 @@ absl::Status ShmChannel::Deliver(OutgoingBody& body, Timeout& timeout) {
     if (give_up ? life_.HungUpNow() : link_->doorbell.hung_up()) {
       return link_->PeerLeft();
     }
-    if (options_.when_full == WhenFull::kFail) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("the ring to ", peer().Describe(), " is full; its peer must read, or raise ",
-                       "ChannelOptions::slots above ", options_.slots));
-    }
     if (give_up) {
-      return absl::DeadlineExceededError(
-          absl::StrCat("the ring to ", peer().Describe(), " was still full after ",
-                       absl::FormatDuration(timeout.duration()), "; its peer does not read"));
+      return Full(timeout);
     }
     Await(room_waiter_, timeout.deadline(), [this] { return sender_.RoomCame(); });
   }
+}
+
+absl::Status ShmChannel::Full(const Timeout& timeout) const {
+  std::string cause;
+  std::string advice =
+      absl::StrCat("; its peer must read, or raise ChannelOptions::slots above ", options_.slots);
+  if (sender_.WhyFull() == Sender::Cause::kLoans) {
+    const uint32_t loans = link_->theirs.shape().receipts;
+    cause = absl::StrCat(" of messages in fragments, as its peer holds ", loans,
+                         " blocks, all that its ChannelOptions::loans allows, those of messages ",
+                         "that it has not received included");
+    advice = absl::StrCat("; it must read and let go, or raise loans there above ", loans);
+  } else if (sender_.WhyFull() == Sender::Cause::kSlabs) {
+    cause = absl::StrCat(" of messages in fragments, as ", link_->slabs.bytes(),
+                         " bytes of blocks are in use, of ", link_->slabs.max_bytes(),
+                         " that the lower of ChannelOptions::max_slabs_bytes here and ",
+                         "max_peer_slabs_bytes there allows");
+    advice = "; its peer must read and let go, or raise both";
+  }
+  if (options_.when_full == WhenFull::kFail) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the ring to ", peer().Describe(), " is full", cause, advice));
+  }
+  return absl::DeadlineExceededError(
+      absl::StrCat("the ring to ", peer().Describe(), " was still full", cause, " after ",
+                   absl::FormatDuration(timeout.duration()), advice));
 }
 
 absl::Status ShmChannel::Spill(OutgoingMessage& message) {
@@ -180,6 +223,7 @@ absl::Status ShmChannel::Spill(OutgoingMessage& message) {
   }
   sender_.counters().spills.Add(1);
   pending_bytes_ += bytes;
+  message.body()->SetPublished();
   pending_.push_back(message.body());
   message.Reset();
   return absl::OkStatus();
@@ -213,6 +257,14 @@ absl::StatusOr<bool> ShmChannel::TryFlush() {
 }
 
 absl::Status ShmChannel::Flush(absl::Duration duration) {
+  const OneAtATime::Turn turn(publishing_);
+  if (!turn.alone() || link_->OffThread()) {
+    return MayNotPublish();
+  }
+  return FlushWithin(duration);
+}
+
+absl::Status ShmChannel::FlushWithin(absl::Duration duration) {
   Timeout timeout(duration);
   while (true) {
     if (!send_error_.ok()) {
@@ -245,6 +297,11 @@ void ShmChannel::HangUp() {
 }
 
 absl::StatusOr<std::optional<IncomingMessage>> ShmChannel::TryReceive() {
+  const OneAtATime::Turn turn(receiving_);
+  return turn.alone() ? TakeNext() : MayNotReceive();
+}
+
+absl::StatusOr<std::optional<IncomingMessage>> ShmChannel::TakeNext() {
   if (link_->forked()) {
     return Forked();
   }
@@ -258,7 +315,7 @@ absl::StatusOr<std::optional<IncomingMessage>> ShmChannel::TryReceive() {
     return ReceiveFailed(body.status());
   }
   if (*body != nullptr) {
-    return IncomingMessage(*body, options_.reader);
+    return IncomingMessage(*body, reader_);
   }
   if (receiver_.ended()) {
     link_->doorbell.Drain();  // so that publishing knows whether the peer is still there to read
@@ -280,9 +337,14 @@ absl::StatusOr<std::optional<IncomingMessage>> ShmChannel::TryReceive() {
 }
 
 absl::StatusOr<IncomingMessage> ShmChannel::Receive(absl::Duration duration) {
+  const OneAtATime::Turn turn(receiving_);
+  return turn.alone() ? ReceiveWithin(duration) : MayNotReceive();
+}
+
+absl::StatusOr<IncomingMessage> ShmChannel::ReceiveWithin(absl::Duration duration) {
   Timeout timeout(duration);
   while (true) {
-    absl::StatusOr<std::optional<IncomingMessage>> message = TryReceive();
+    absl::StatusOr<std::optional<IncomingMessage>> message = TakeNext();
     // What no message needs yet is heard of by waiting.
     const bool only_news = absl::IsResourceExhausted(message.status()) && receive_error_.ok() &&
                            receiver_.waiting() == Receiver::Waiting::kNews;

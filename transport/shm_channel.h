@@ -5,11 +5,14 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <thread>
 
 #include "absl/status/statusor.h"
 #include "shoal/transport/channel.h"
+#include "shoal/transport/channel_errors.h"
 #include "shoal/transport/deadline.h"
 #include "shoal/transport/link.h"
+#include "shoal/transport/one_at_a_time.h"
 #include "shoal/transport/parked_flag.h"
 #include "shoal/transport/peer_life.h"
 #include "shoal/transport/receiver.h"
@@ -25,12 +28,13 @@ class ShmChannel final : public Channel {
   ShmChannel(std::shared_ptr<Link> link, const ChannelOptions& options);
   ~ShmChannel() override;
 
+  void BindToThread() override { link_->publisher = std::this_thread::get_id(); }
   OutgoingMessage Claim(uint32_t hint_words) override;
   absl::Status Publish(OutgoingMessage&& message, absl::Duration timeout) override;
   absl::Status PublishBatch(std::span<OutgoingMessage> messages, absl::Duration timeout) override;
   absl::Status Notify() override;
   absl::Status Flush(absl::Duration timeout) override;
-  uint32_t max_fds() const override { return link_->fd_limits.sent; }
+  uint32_t max_fds() const override { return limits_.max_fds; }
   uint64_t pending_bytes() const override { return pending_bytes_; }
   size_t pending_messages() const override { return pending_.size(); }
   void End() override;
@@ -67,6 +71,7 @@ class ShmChannel final : public Channel {
   absl::Status Spill(OutgoingMessage& message);
   absl::Status PublishWithin(Timeout& timeout, OutgoingMessage& message);
   absl::Status Deliver(OutgoingBody& body, Timeout& timeout);
+  absl::Status Full(const Timeout& timeout) const;
   bool HasPending() const { return !pending_.empty() || (ending_ && !end_sent_); }
   absl::Status OfferFailed(const absl::Status& error);
   absl::StatusOr<bool> TryFlush();
@@ -90,10 +95,22 @@ class ShmChannel final : public Channel {
   void Park(Waiter& waiter, const Deadline& deadline, Ready ready);
 
   absl::Status Forked() const;
+  // Why this thread may not publish, or receive, now.
+  absl::Status MayNotPublish() const;
+  absl::Status MayNotReceive() const;
+  absl::Status FlushWithin(absl::Duration duration);
+  absl::StatusOr<std::optional<IncomingMessage>> TakeNext();
+  absl::StatusOr<IncomingMessage> ReceiveWithin(absl::Duration duration);
 
   const std::shared_ptr<Link> link_;
   const ChannelOptions options_;
   PeerLife life_;  // each thread's part is its own
+  const Trust trust_;
+  const PublishLimits limits_;
+  const capnp::ReaderOptions reader_;  // of received messages
+
+  OneAtATime publishing_;
+  OneAtATime receiving_;
 
   // The publishing thread's.
   Sender sender_;

@@ -1,5 +1,6 @@
 #include "shoal/transport/slabs.h"
 
+#include <sanitizer/asan_interface.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,6 +29,11 @@ constexpr uint64_t kSeveralBytes = 8 << 20;
 
 }  // namespace
 
+Slab::~Slab() {
+  // Other memory will have these addresses.
+  ASAN_UNPOISON_MEMORY_REGION(region.data(), region.size());
+}
+
 Slabs::Slabs(Region first, const SlabLimits& limits, Doorbell& doorbell, WriterCounters& counters)
     : limits_(limits), doorbell_(doorbell), counters_(counters) {
   slabs_.push_back(std::make_unique<Slab>(std::move(first)));
@@ -44,6 +50,8 @@ std::optional<HeldBlock> Slabs::Claim(uint32_t words) {
       slab->idle_since.reset();
       idle_bytes_ -= slab->region.size();
     }
+    ASAN_UNPOISON_MEMORY_REGION(slab->words() + block->offset_words,
+                                block->words * sizeof(capnp::word));
     slab->allocator.Clear(*block, slab->words());
     counters_.claimed_blocks.Add(1);
     return HeldBlock{
@@ -114,6 +122,7 @@ void Slabs::Lend(const HeldBlock& held) {
 void Slabs::Drop(const HeldBlock& held) {
   BlockAllocator& allocator = held.slab->allocator;
   const uint32_t claimed_before = allocator.claimed_blocks();
+  ASAN_POISON_MEMORY_REGION(held.memory(), held.block.words * sizeof(capnp::word));
   allocator.MarkDirty(held.block, held.used_words);
   allocator.Drop(held.block);
   NoteFreed(*held.slab, claimed_before);

@@ -31,6 +31,9 @@ struct SlabLimits {
 struct Slab {
   explicit Slab(Region its_region)
       : region(std::move(its_region)), allocator(region.size() / sizeof(capnp::word)) {}
+  Slab(const Slab&) = delete;
+  Slab& operator=(const Slab&) = delete;
+  ~Slab();
 
   capnp::word* words() { return reinterpret_cast<capnp::word*>(region.data()); }
 
@@ -61,7 +64,8 @@ class Slabs {
   // What slabs and blocks there are is kept up to date in `counters`.
   Slabs(Region first, const SlabLimits& limits, Doorbell& doorbell, WriterCounters& counters);
 
-  // A block of at least `words` words, all zero, or nothing when no slab has room.
+  // A block of at least `words` words, all zero, or nothing when no slab has room. In a build with
+  // AddressSanitizer it is an error to use a block that was not claimed, or was dropped.
   std::optional<HeldBlock> Claim(uint32_t words);
 
   // Adds a slab that has room for `words` words; false when the limits, memory or descriptors do
@@ -91,6 +95,7 @@ class Slabs {
 
   size_t count() const { return slabs_.size(); }
   uint64_t bytes() const { return bytes_; }
+  uint64_t max_bytes() const { return limits_.max_bytes; }
   uint64_t claimed_blocks() const { return counters_.claimed_blocks.value(); }
   uint64_t lent_blocks() const { return counters_.lent_blocks.value(); }
 

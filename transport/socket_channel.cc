@@ -16,6 +16,7 @@
 #include "shoal/transport/channel_errors.h"
 #include "shoal/transport/has_event.h"
 #include "shoal/transport/incoming_body.h"
+#include "shoal/transport/message_limit.h"
 #include "shoal/transport/system_error.h"
 
 namespace shoal {
@@ -109,7 +110,10 @@ SocketChannel::SocketChannel(UniqueFd socket, UniqueFd events, ForkMark fork_mar
       owner_(getpid()),
       peer_(peer),
       options_(options),
-      joiner_(options.max_message_words),
+      // The peer likely has the same limit.
+      limits_(ReceiveLimit(options, Trust::kNone), ChannelOptions::kMaxMessageWords, 0),
+      reader_(ReaderFor(options, Trust::kNone)),
+      joiner_(limits_.own),
       buffer_(kBufferWords),
       watched_(kNews) {}
 
@@ -122,7 +126,7 @@ SocketChannel::~SocketChannel() {
   }
   End();
   // Nobody is left to report an error to; the peer sees the hang-up.
-  Flush(options_.linger).IgnoreError();
+  FlushWithin(options_.linger).IgnoreError();
   DiscardUnread(socket_.get());
 }
 
@@ -132,23 +136,42 @@ OutgoingMessage SocketChannel::Claim(uint32_t hint_words) {
   return OutgoingMessage(BodyRef(body));
 }
 
-absl::Status SocketChannel::CheckSendable(OutgoingMessage& message) const {
+absl::Status SocketChannel::MayNotPublish() const {
+  if (fork_mark_.forked()) {
+    return Forked();
+  }
+  return OffThread() ? shoal::OffThread(peer_) : TwoThreads("publish", peer_);
+}
+
+absl::Status SocketChannel::MayNotReceive() const {
+  return fork_mark_.forked() ? Forked() : TwoThreads("receive", peer_);
+}
+
+absl::Status SocketChannel::CheckSendable(const OutgoingMessage& message) const {
   if (fork_mark_.forked()) {
     return Forked();
   }
   if (!send_error_.ok()) {
     return send_error_;
   }
-  return CheckPublishable(message, peer_, ending_, max_fds(), options_);
+  return CheckPublishable(message, peer_, ending_, limits_);
 }
 
 absl::Status SocketChannel::Publish(OutgoingMessage&& message, absl::Duration duration) {
+  const OneAtATime::Turn turn(publishing_);
+  if (!turn.alone() || OffThread()) {
+    return MayNotPublish();
+  }
   Timeout timeout(duration);
   return PublishWithin(timeout, message);
 }
 
 absl::Status SocketChannel::PublishBatch(std::span<OutgoingMessage> messages,
                                          absl::Duration duration) {
+  const OneAtATime::Turn turn(publishing_);
+  if (!turn.alone() || OffThread()) {
+    return MayNotPublish();
+  }
   Timeout timeout(duration);
   for (OutgoingMessage& message : messages) {
     if (absl::Status published = PublishWithin(timeout, message); !published.ok()) {
@@ -192,6 +215,7 @@ absl::Status SocketChannel::PublishWithin(Timeout& timeout, OutgoingMessage& mes
   if (!pending_.empty()) {
     message.body()->Freeze();
   }
+  message.body()->SetPublished();
   message.Reset();
   return absl::OkStatus();
 }
@@ -221,6 +245,7 @@ void SocketChannel::Enqueue(const BodyRef& body) {
 absl::Status SocketChannel::GiveUp(OutgoingMessage& message, const absl::Status& reason) {
   if (pending_.back().sent > 0) {
     message.body()->Freeze();
+    message.body()->SetPublished();
     message.Reset();
     return absl::OkStatus();
   }
@@ -304,6 +329,11 @@ absl::Status SocketChannel::SendFailed(int error) {
 }
 
 absl::Status SocketChannel::Flush(absl::Duration duration) {
+  const OneAtATime::Turn turn(publishing_);
+  return turn.alone() && !OffThread() ? FlushWithin(duration) : MayNotPublish();
+}
+
+absl::Status SocketChannel::FlushWithin(absl::Duration duration) {
   Timeout timeout(duration);
   while (true) {
     const absl::StatusOr<bool> flushed = TryFlush();
@@ -330,6 +360,11 @@ void SocketChannel::HangUp() {
 }
 
 absl::StatusOr<std::optional<IncomingMessage>> SocketChannel::TryReceive() {
+  const OneAtATime::Turn turn(receiving_);
+  return turn.alone() ? TakeNext() : MayNotReceive();
+}
+
+absl::StatusOr<std::optional<IncomingMessage>> SocketChannel::TakeNext() {
   if (fork_mark_.forked()) {
     return Forked();
   }
@@ -343,13 +378,17 @@ absl::StatusOr<std::optional<IncomingMessage>> SocketChannel::TryReceive() {
   read_.messages.Add(1);
   read_.bytes.Add((*body)->SizeInWords() * sizeof(capnp::word));
   read_.segments.Add((*body)->segments.size());
-  return IncomingMessage(*body, options_.reader);
+  return IncomingMessage(*body, reader_);
 }
 
 absl::StatusOr<IncomingMessage> SocketChannel::Receive(absl::Duration duration) {
+  const OneAtATime::Turn turn(receiving_);
+  if (!turn.alone()) {
+    return MayNotReceive();
+  }
   Timeout timeout(duration);
   while (true) {
-    absl::StatusOr<std::optional<IncomingMessage>> message = TryReceive();
+    absl::StatusOr<std::optional<IncomingMessage>> message = TakeNext();
     if (!message.ok()) {
       return message.status();
     }

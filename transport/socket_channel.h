@@ -10,15 +10,18 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <thread>
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
 #include "absl/status/statusor.h"
 #include "shoal/transport/channel.h"
+#include "shoal/transport/channel_errors.h"
 #include "shoal/transport/counters.h"
 #include "shoal/transport/deadline.h"
 #include "shoal/transport/fork_mark.h"
 #include "shoal/transport/fragments.h"
+#include "shoal/transport/one_at_a_time.h"
 #include "shoal/transport/unique_fd.h"
 
 namespace shoal {
@@ -44,6 +47,7 @@ class SocketChannel final : public Channel {
                                                                const ChannelOptions& options);
   ~SocketChannel() override;
 
+  void BindToThread() override { publisher_ = std::this_thread::get_id(); }
   OutgoingMessage Claim(uint32_t hint_words) override;
   absl::Status Publish(OutgoingMessage&& message, absl::Duration timeout) override;
   absl::Status PublishBatch(std::span<OutgoingMessage> messages, absl::Duration timeout) override;
@@ -95,7 +99,15 @@ class SocketChannel final : public Channel {
                 const ChannelOptions& options);
 
   absl::Status Forked() const { return ChannelOfParent(peer_, owner_); }
-  absl::Status CheckSendable(OutgoingMessage& message) const;
+  absl::Status CheckSendable(const OutgoingMessage& message) const;
+  // Why this thread may not publish, or receive, now.
+  bool OffThread() const {
+    return publisher_ != std::thread::id() && publisher_ != std::this_thread::get_id();
+  }
+  absl::Status MayNotPublish() const;
+  absl::Status MayNotReceive() const;
+  absl::Status FlushWithin(absl::Duration duration);
+  absl::StatusOr<std::optional<IncomingMessage>> TakeNext();
   absl::Status PublishWithin(Timeout& timeout, OutgoingMessage& message);
   void Enqueue(const BodyRef& body);
   absl::Status GiveUp(OutgoingMessage& message, const absl::Status& reason);
@@ -123,6 +135,12 @@ class SocketChannel final : public Channel {
   const pid_t owner_;
   const Peer peer_;
   const ChannelOptions options_;
+  const PublishLimits limits_;
+  const capnp::ReaderOptions reader_;  // of received messages
+
+  std::thread::id publisher_;  // the one thread that publishes, if it was bound
+  OneAtATime publishing_;
+  OneAtATime receiving_;
 
   // The publishing thread's.
   WriterCounters written_{};

@@ -34,10 +34,24 @@ TEST_P(Claims, CarryLargeSizesBothWays) {
   }
 }
 
-TEST_P(Claims, CarryAMessageInWhichNothingWasBuilt) {
+TEST_P(Claims, AreRefusedWithoutARootAndTheChannelGoesOn) {
   const auto ends = Connect();
-  ends->Publish(ends->near().Claim());
+  const absl::Status refused = ends->near().Publish(ends->near().Claim());
+  EXPECT_TRUE(absl::IsInvalidArgument(refused)) << refused;
+  ends->Send(Kind::DATA, 0, 7000);
   ends->ExpectReport(1);
+}
+
+TEST_P(Claims, ArePublishedOnceByWhicheverHandle) {
+  const auto ends = Connect();
+  OutgoingMessage message = ends->Build(Kind::DATA, 0, 7000);
+  OutgoingMessage again = message.Share();
+  ends->Publish(std::move(message));
+  const absl::Status refused = ends->near().Publish(std::move(again));
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  again.Reset();
+  ends->Send(Kind::DATA, 1, 7000);
+  ends->ExpectReport(2);
 }
 
 // Large pieces have segments of their own in an outbox, and memory of the user's has everywhere; on

@@ -96,7 +96,7 @@ class Victim {
     BuildBlob(message.builder(), 1, 1000);
     RequireOneOf(channel_->Publish(std::move(message), absl::ZeroDuration()),
                  {StatusCode::kUnavailable, StatusCode::kDataLoss, StatusCode::kResourceExhausted,
-                  StatusCode::kDeadlineExceeded},
+                  StatusCode::kDeadlineExceeded, StatusCode::kInvalidArgument},
                  "publishing fails as channel.h says");
   }
 
@@ -132,6 +132,7 @@ class Peer {
       const auto text = input.Block(300);
       std::copy(text.begin(), text.end(), hello.initProtocol(text.size()).begin());
     }
+    hello.setMaxMessageWords(field(kMaxWordsField, 8, ChannelOptions::kMaxMessageWords));
     SendPatched(message, input);
   }
 

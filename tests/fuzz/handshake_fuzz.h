@@ -32,6 +32,7 @@ enum HelloField : uint16_t {
   kPeerSlabsField = 64,
   kMaxFdsField = 128,
   kProtocolField = 256,
+  kMaxWordsField = 512,
 };
 
 // What comes instead of a greeting's own regions: kinds of FdKind from here on.

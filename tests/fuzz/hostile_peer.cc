@@ -1,5 +1,7 @@
 #include "shoal/tests/fuzz/hostile_peer.h"
 
+#include <sanitizer/asan_interface.h>
+
 #include <atomic>
 #include <bit>
 #include <cstring>
@@ -84,6 +86,7 @@ void HostilePeer::WriteControlWord(Input& input) {
 }
 
 void HostilePeer::WriteSlabWord(Input& input) {
+  UnpoisonSlab();
   const size_t at = input.Number(2) % kSmallSlabWords;
   StoreWord(reinterpret_cast<uint64_t*>(slab_)[at], input.Number(8));
 }
@@ -180,7 +183,13 @@ void HostilePeer::ReadSocket() { own_->doorbell.Drain(); }
 
 void HostilePeer::Leave() { own_->doorbell.HangUp(); }
 
+void HostilePeer::UnpoisonSlab() {
+  // It writes without a claim, also to blocks that it has dropped.
+  ASAN_UNPOISON_MEMORY_REGION(slab_, kSmallSlabWords * sizeof(capnp::word));
+}
+
 void HostilePeer::ScribbleOverSlab() {
+  UnpoisonSlab();
   for (uint32_t i = 0; i < kSmallSlabWords; ++i) {
     uint64_t& word = reinterpret_cast<uint64_t*>(slab_)[i];
     StoreWord(word, ~word);

@@ -45,6 +45,7 @@ class HostilePeer {
   void ScribbleOverSlab();
 
  private:
+  void UnpoisonSlab();
   uint64_t Position(Input& input) const;
   Slot& SlotAt(uint64_t position);
   void StoreWord(uint64_t& word, uint64_t value);

@@ -248,6 +248,7 @@ std::vector<Seed> HandshakeSeeds() {
       {"many-receipts", HelloWith(kReceiptsField, UINT32_MAX, 4), StatusCode::kDataLoss},
       {"large-slab", HelloWith(kSlabBytesField, UINT64_MAX, 8), StatusCode::kResourceExhausted},
       {"no-slab", HelloWith(kSlabBytesField, 0, 8), StatusCode::kDataLoss},
+      {"accepts-nothing", HelloWith(kMaxWordsField, 0, 8), StatusCode::kOk},
       {"other-protocol", HelloOf("ticks"), StatusCode::kFailedPrecondition},
       {"refused", Refusal(1, 0), StatusCode::kFailedPrecondition},
       {"refused-unknown", Refusal(1, 999), StatusCode::kDataLoss},
