@@ -26,10 +26,14 @@ inline ChannelOptions smallestOptions() {
   return options;
 }
 
-inline ChannelEnds newChannelEnds(const ChannelOptions& options = smallestOptions()) {
-  auto pair = ChannelPair(options);
+inline ChannelEnds newChannelEnds(const ChannelOptions& left, const ChannelOptions& right) {
+  auto pair = ChannelPair(left, right);
   EXPECT_TRUE(pair.ok()) << pair.status();
   return {toOwn(std::move(pair->first)), toOwn(std::move(pair->second))};
+}
+
+inline ChannelEnds newChannelEnds(const ChannelOptions& options = smallestOptions()) {
+  return newChannelEnds(options, options);
 }
 
 inline void publish(Channel& channel, uint64_t value) {

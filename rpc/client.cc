@@ -78,7 +78,7 @@ public:
         defaultPort(defaultPort),
         readerOptions(readerOptions),
         options(kj::mv(optionsParam)) {
-    options.channel = forRpc(kj::mv(options.channel));
+    options.channel = forRpc(kj::mv(options.channel), readerOptions);
   }
 
   kj::Promise<Connected> connect() {

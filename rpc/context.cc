@@ -39,6 +39,10 @@ void RpcContext::requireOwnProcess() const {
              "stays that one's: make it after fork() or daemon(), or in a new thread of this "
              "process",
              owner, getpid());
+  KJ_REQUIRE(
+      poller.isOnThread(),
+      "an RpcServer or RpcClient belongs to the thread that made it, and was used in another "
+      "one: make one in each thread");
 }
 
 RpcContext::~RpcContext() noexcept(false) {

@@ -25,7 +25,7 @@ public:
   // loop waits with, so nothing of it may be used or destroyed here, or the parent's becomes deaf.
 
   void requireOwnProcess() const;
-  // Throws there, and says what to do.
+  // Throws there, and in another thread than the one that made this, and says what to do.
 
   template <typename T>
   void leaveToParent(kj::Own<T> object) {

@@ -48,6 +48,15 @@ TEST(RpcContext, EachThreadHasItsOwn) {
   EXPECT_EQ(RpcContext::getThreadLocal().get(), context.get());
 }
 
+TEST(RpcContext, IsNotToBeUsedInAnotherThread) {
+  auto context = RpcContext::getThreadLocal();
+  context->requireOwnProcess();
+  std::thread([&]() {
+    EXPECT_THAT(textOf(failureOf([&]() { context->requireOwnProcess(); })),
+                HasSubstr("belongs to the thread that made it"));
+  }).join();
+}
+
 TEST(RpcContext, IsNotToBeHadInAThreadWithAnEventLoopOfItsOwn) {
   {
     kj::AsyncIoContext own = kj::setupAsyncIo();

@@ -288,6 +288,9 @@ Poller::Source::Source(Poller& poller, kj::Own<Channel> channelParam)
     : poller(poller),
       channel(kj::mv(channelParam)),
       doorbell(observeFd(poller.port, channel->doorbells().first)) {
+  KJ_REQUIRE(poller.isOnThread(), "a Poller belongs to the thread that made it; make one in each",
+             channel->peer().address.c_str());
+  channel->BindToThread();
   if (const int fd = channel->doorbells().second; fd >= 0) {
     death = observeFd(poller.port, fd);
   }

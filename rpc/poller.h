@@ -1,6 +1,8 @@
 #pragma once
 // Waiting for shared memory in a KJ event loop: spin, bounded, then park.
 
+#include <thread>
+
 #include "kj/async-unix.h"
 #include "kj/async.h"
 #include "kj/time.h"
@@ -35,6 +37,9 @@ public:
   KJ_DISALLOW_COPY(Poller);
 
   kj::UnixEventPort& getPort() { return port; }
+
+  bool isOnThread() const { return thread == std::this_thread::get_id(); }
+  // Whether the caller is on the thread that made the poller.
 
   bool mustYield() { return handled >= MESSAGES_BETWEEN_YIELDS; }
   // True when so many messages were handled since the event port last looked at timers and sockets
@@ -88,6 +93,7 @@ private:
   void taskFailed(kj::Exception&& exception) override;
 
   kj::UnixEventPort& port;
+  const std::thread::id thread = std::this_thread::get_id();
   kj::Own<SpinBudget> budget;                             // there as soon as a source is
   kj::Maybe<SpinBudget::Clock::time_point> waitingSince;  // nothing has come since then
   SpinBudget::Clock::time_point spinUntil;                // and then this wait may sleep
@@ -103,9 +109,9 @@ private:
 };
 
 class Poller::Source {
-  // A channel in the poller's care. It says what it waits for, and serves it when it is there. When
-  // it is destroyed, the channel's end and all that is pending are delivered in the background, for
-  // at most ChannelOptions::linger.
+  // A channel in the poller's care, which publishes on the poller's thread alone. It says what it
+  // waits for, and serves it when it is there. When it is destroyed, the channel's end and all that
+  // is pending are delivered in the background, for at most ChannelOptions::linger.
 
 public:
   Source(Poller& poller, kj::Own<Channel> channel);

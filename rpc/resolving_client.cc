@@ -1,6 +1,9 @@
 #include "shoal/rpc/resolving_client.h"
 
+#include <thread>
+
 #include "capnp/any.h"
+#include "kj/debug.h"
 #include "kj/refcount.h"
 
 namespace shoal {
@@ -33,6 +36,15 @@ public:
   capnp::Request<capnp::AnyPointer, capnp::AnyPointer> newCall(
       uint64_t interfaceId, uint16_t methodId,
       kj::Maybe<capnp::MessageSize> sizeHint SHOAL_CALL_HINTS) override {
+    if (thread != std::this_thread::get_id()) {
+      // The queue belongs to the event loop of its thread, and would never answer.
+      return capnp::newBrokenRequest(
+          KJ_EXCEPTION(FAILED,
+                       "a capability was used in another thread than that of its connection, to "
+                       "which it belongs; have that thread make the call, with kj::Executor for "
+                       "instance, or connect in this one too"),
+          sizeHint);
+    }
     return current->newCall(interfaceId, methodId, sizeHint SHOAL_PASS_CALL_HINTS);
   }
 
@@ -60,6 +72,7 @@ public:
   kj::Maybe<int> getFd() override { return current->getFd(); }
 
 private:
+  const std::thread::id thread = std::this_thread::get_id();
   kj::Own<ClientHook> current;  // at first the queue
   bool isResolved = false;
   kj::Promise<void> resolving;

@@ -35,6 +35,7 @@ struct RpcServer::Impl final: private kj::TaskSet::ErrorHandler {
        capnp::ReaderOptions readerOptions, const RpcServerOptions& options = RpcServerOptions())
       : mainInterface(kj::mv(mainInterface)),
         factory(kj::mv(factoryParam)),
+        readerOptions(readerOptions),
         context(RpcContext::getThreadLocal()),
         sessions(*context, readerOptions, options.traceEncoder,
                  [this](const Peer& client, capnp::AnyPointer::Reader objectId) {
@@ -57,7 +58,7 @@ struct RpcServer::Impl final: private kj::TaskSet::ErrorHandler {
 
   void listen(kj::StringPtr bindAddress, uint defaultPort, RpcServerOptions options) {
     address = kj::heapString(bindAddress);
-    options.channel = forRpc(kj::mv(options.channel));
+    options.channel = forRpc(kj::mv(options.channel), readerOptions);
     if (isShmAddress(address)) {
       listenToChannels(address, options.channel);
       portFulfiller->fulfill(0);
@@ -195,6 +196,7 @@ struct RpcServer::Impl final: private kj::TaskSet::ErrorHandler {
   kj::String address;  // as the user wrote it, if he did
   MaybeCapability mainInterface;
   const BootstrapFactory factory;
+  const capnp::ReaderOptions readerOptions;
   kj::Own<RpcContext> context;
   std::map<kj::StringPtr, Export> exports;  // keyed by the name in the value
   kj::ForkedPromise<uint> port = nullptr;

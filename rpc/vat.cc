@@ -12,8 +12,9 @@ bool isShmAddress(kj::StringPtr address) {
   return address.startsWith("shm:");
 }
 
-ChannelOptions forRpc(ChannelOptions options) {
+ChannelOptions forRpc(ChannelOptions options, capnp::ReaderOptions readerOptions) {
   options.when_full = WhenFull::kSpill;
+  options.reader = readerOptions;
   if (options.protocol.empty()) {
     options.protocol = "capnp-rpc";
   }

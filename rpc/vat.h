@@ -32,9 +32,11 @@ struct Vat {
 bool isShmAddress(kj::StringPtr address);
 // Whether `address` leads to shared memory, rather than to what kj::Network knows.
 
-ChannelOptions forRpc(ChannelOptions options);
-// The same options with what an event loop needs, and with the protocol that RpcServer and
-// RpcClient speak unless the user has chosen another.
+ChannelOptions forRpc(ChannelOptions options,
+                      capnp::ReaderOptions readerOptions = capnp::ReaderOptions());
+// The same options with what an event loop needs, with the protocol that RpcServer and RpcClient
+// speak unless the user has chosen another, and with `readerOptions`, which are newVat()'s: the
+// peer is told of their traversal limit, and sends no message that is larger.
 
 Vat newVat(Poller& poller, kj::Own<Channel> channel, capnp::rpc::twoparty::Side side,
            capnp::ReaderOptions readerOptions = capnp::ReaderOptions());

@@ -1,6 +1,7 @@
 #include "shoal/rpc/vat_network.h"
 
 #include "capnp/message.h"
+#include "capnp/rpc.capnp.h"
 #include "kj/debug.h"
 #include "shoal/rpc/exception.h"
 
@@ -19,6 +20,28 @@ constexpr uint HINT_THAT_FITS_A_SLOT = 33 + 18;
 constexpr uint64_t STREAM_WINDOW = 4 << 20;
 // Bytes in flight of a stream: some times what is copied, or built and read, in the time that a
 // sleeping peer takes to wake.
+
+constexpr const char* USED_OFF_THREAD =
+    "a capability was used in another thread than that of its connection, to which it belongs; "
+    "have "
+    "that thread make the call, with kj::Executor for instance, or connect in this one too";
+
+bool isFromDestructor(capnp::AnyPointer::Reader message) {
+  // Whether the RPC system sends such a message where nothing may be thrown. A call and results are
+  // sent where an exception goes to whoever waits for them.
+  const auto rpcMessage = message.getAs<capnp::rpc::Message>();
+  switch (rpcMessage.which()) {
+    case capnp::rpc::Message::FINISH:
+    case capnp::rpc::Message::RELEASE:
+    case capnp::rpc::Message::RESOLVE:
+    case capnp::rpc::Message::DISEMBARGO:
+      return true;
+    case capnp::rpc::Message::RETURN:
+      return !rpcMessage.getReturn().isResults();
+    default:
+      return false;
+  }
+}
 
 }  // namespace
 
@@ -127,21 +150,17 @@ kj::Own<capnp::OutgoingRpcMessage> VatNetwork::newOutgoingMessage(uint firstSegm
 }
 
 void VatNetwork::send(OutgoingMessage& message) {
+  if (!poller.isOnThread()) {
+    refuse(message, KJ_EXCEPTION(FAILED, USED_OFF_THREAD, channel->peer().address.c_str()));
+    return;
+  }
   if (failure != nullptr || peerGone) {
     return;  // receiveIncomingMessage() has told, or will tell, why
   }
-  const size_t size = message.SizeInWords();
-  KJ_REQUIRE(size <= receiveOptions.traversalLimitInWords,
-             "the message is larger than the receive limit of this side, and likely of the peer; "
-             "raise ReaderOptions::traversalLimitInWords on both, or send less at a time",
-             size, receiveOptions.traversalLimitInWords) {
-    return;
-  }
-  unanswered.sent(message.GetRoot<capnp::AnyPointer>().asReader());
   const bool wasQueued = channel->pending_messages() > 0;
   const absl::Status sent = channel->Publish(message.Share());
   if (absl::IsInvalidArgument(sent)) {
-    kj::throwRecoverableException(SHOAL_EXCEPTION(sent));
+    refuse(message, SHOAL_EXCEPTION(sent));
     return;
   }
   if (absl::IsUnavailable(sent)) {
@@ -152,12 +171,23 @@ void VatNetwork::send(OutgoingMessage& message) {
     fail(SHOAL_EXCEPTION(sent));
     return;
   }
+  unanswered.sent(message.GetRoot<capnp::AnyPointer>().asReader());
   active();
   if (!wasQueued && channel->pending_messages() > 0) {
     queuedSince = clock.now();
     wait();
   }
   endIfDrained();
+}
+
+void VatNetwork::refuse(OutgoingMessage& message, kj::Exception&& reason) {
+  if (!isFromDestructor(message.GetRoot<capnp::AnyPointer>().asReader())) {
+    kj::throwRecoverableException(kj::mv(reason));
+  } else if (poller.isOnThread()) {
+    fail(kj::mv(reason));
+  } else {
+    KJ_LOG(ERROR, reason);  // the connection is not this thread's to end
+  }
 }
 
 void VatNetwork::drain() {
@@ -198,6 +228,11 @@ kj::Maybe<VatNetwork::MaybeIncoming> VatNetwork::tryTake() {
   if (!*received) {
     return nullptr;  // a part of a message
   }
+  const uint64_t words = (*received)->SizeInWords();
+  KJ_REQUIRE(words <= receiveOptions.traversalLimitInWords,
+             "the peer has sent a message above ReaderOptions::traversalLimitInWords, of which it "
+             "was not told; give the same ReaderOptions to forRpc()",
+             words, receiveOptions.traversalLimitInWords, channel->peer().address.c_str());
   auto message = kj::heap<IncomingRpcMessage>(**kj::mv(received), receiveOptions);
   unanswered.received(message->getBody());
   return MaybeIncoming(kj::mv(message));

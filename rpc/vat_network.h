@@ -18,8 +18,11 @@ class VatNetwork final: public capnp::TwoPartyVatNetworkBase,
   // has left no block is built on the heap and streamed through the ring, so every message arrives
   // even while the peer holds every block, and claiming one never blocks.
   //
-  // Belongs to the thread of its poller. Messages, results and capabilities obtained through it may
-  // outlive it.
+  // Belongs to the thread of its poller, and so do all capabilities that come through it: a call
+  // that is made in another thread fails. What TwoPartyVatNetwork allows besides is allowed here
+  // too: a server's method may hand its context to another thread, which reads the parameters,
+  // releases them and fills the results there, and comes back to fulfil the promise. Messages,
+  // results and capabilities obtained through it may outlive it.
 
 public:
   VatNetwork(Poller& poller, kj::Own<Channel> channel, capnp::rpc::twoparty::Side side,
@@ -30,8 +33,10 @@ public:
   // their descriptors (capnp::Capability::Server::getFd()), as many in one message as the
   // receiver's ChannelOptions::max_fds_per_message allows, by default none.
   //
-  // `receiveOptions` hold for each incoming message. A message whose size is above their traversal
-  // limit is refused when it is sent, on the assumption that the peer has the same limit.
+  // `receiveOptions` hold for each incoming message; one that is larger than their traversal limit
+  // ends the connection. So that none comes, give the same to forRpc(): the peer is told, and a
+  // call or an answer that is too large fails where it is sent, while the connection lives on. Over
+  // a stream nobody is told, and the connection ends.
 
   ~VatNetwork() noexcept(false);
   KJ_DISALLOW_COPY(VatNetwork);
@@ -79,6 +84,7 @@ private:
 
   kj::Own<capnp::TwoPartyVatNetworkBase::Connection> asConnection();
   void send(OutgoingMessage& message);
+  void refuse(OutgoingMessage& message, kj::Exception&& reason);
   void fail(kj::Exception&& reason);
   kj::Maybe<MaybeIncoming> tryTake();
   kj::Promise<MaybeIncoming> receiveWhenReady();

@@ -57,7 +57,11 @@ protected:
   test::Echo::Client connect(const ChannelOptions& options = smallestOptions(),
                              capnp::ReaderOptions clientReads = capnp::ReaderOptions(),
                              capnp::ReaderOptions serverReads = capnp::ReaderOptions()) {
-    ChannelEnds ends = newChannelEnds(options);
+    ChannelOptions left = options;
+    left.reader = clientReads;
+    ChannelOptions right = options;
+    right.reader = serverReads;
+    ChannelEnds ends = newChannelEnds(left, right);
     client = kj::heap<VatEnd>(poller, kj::mv(ends.left), Side::CLIENT, clientReads);
     server = kj::heap<VatEnd>(poller, kj::mv(ends.right), Side::SERVER, serverReads);
     return client->bootstrap();
@@ -172,17 +176,30 @@ TEST_F(VatNetworkRpc, GivesBackAllBlocksOnceAnswersAreDropped) {
 }
 
 TEST_F(VatNetworkRpc, ParametersAboveTheLimitFailTheirCallAndTheConnectionLivesOn) {
-  auto echo = connect(smallestOptions(), ONE_KILOBYTE);
+  auto echo = connect(smallestOptions(), capnp::ReaderOptions(), ONE_KILOBYTE);
   EXPECT_THAT(textOf(failureOf([&]() { sum(echo, 2'000); })),
               HasSubstr("ReaderOptions::traversalLimitInWords"));
   EXPECT_EQ(ping(echo, 1), 1);
 }
 
 TEST_F(VatNetworkRpc, AnAnswerAboveTheLimitFailsItsCallAndTheConnectionLivesOn) {
-  auto echo = connect(smallestOptions(), capnp::ReaderOptions(), ONE_KILOBYTE);
+  auto echo = connect(smallestOptions(), ONE_KILOBYTE);
   EXPECT_THAT(textOf(failureOf([&]() { fill(echo, 2'000, 1).wait(io.waitScope); })),
               HasSubstr("ReaderOptions::traversalLimitInWords"));
   EXPECT_EQ(ping(echo, 1), 1);
+}
+
+TEST_F(VatNetworkRpc, APeerThatAcceptsNothingEndsItsConnectionAndNoProcess) {
+  // Not even the error instead of an answer, which is sent where nothing may be thrown.
+  ChannelOptions hostile = smallestOptions();
+  hostile.reader = capnp::ReaderOptions{.traversalLimitInWords = 1, .nestingLimit = 64};
+  ChannelEnds ends = newChannelEnds(hostile, smallestOptions());
+  client = kj::heap<VatEnd>(poller, kj::mv(ends.left), Side::CLIENT, capnp::ReaderOptions());
+  server = kj::heap<VatEnd>(poller, kj::mv(ends.right), Side::SERVER, capnp::ReaderOptions());
+  auto ended = server->network.onDisconnect();
+  auto echo = client->bootstrap();
+  failureOf([&]() { ping(echo, 1); });
+  ended.wait(io.waitScope);
 }
 
 TEST_F(VatNetworkRpc, TooMuchThatWaitsFailsAllCallsNamesTheLimitAndLetsGoOfTheConnection) {

@@ -231,19 +231,35 @@ TEST_F(VatNetworkTest, AMessageCanBeReadAndDroppedAfterTheNetworkIsGone) {
 TEST_F(VatNetworkTest, HoldsAnIncomingMessageToItsReaderOptions) {
   ClientEnd end(poller, smallestOptions(), {.traversalLimitInWords = 100, .nestingLimit = 64});
   OutgoingMessage out = end.peer->Claim();
-  out.InitRoot<test::Echo::SumParams>().initData(8 * 100);
+  out.InitRoot<test::Echo::SumParams>().initData(8 * 60);
   ASSERT_TRUE(end.peer->Publish(std::move(out)).ok());
   auto received = end.connection->receiveIncomingMessage().wait(io.waitScope);
-  const kj::Exception failure = failureOf(
-      [&]() { KJ_ASSERT_NONNULL(received)->getBody().getAs<test::Echo::SumParams>().getData(); });
+  auto& message = *KJ_ASSERT_NONNULL(received);
+  EXPECT_EQ(message.getBody().getAs<test::Echo::SumParams>().getData().size(), 8 * 60);
+  const kj::Exception failure =
+      failureOf([&]() { message.getBody().getAs<test::Echo::SumParams>().getData(); });
   EXPECT_THAT(textOf(failure), HasSubstr("traversal limit"));
 }
 
-TEST_F(VatNetworkTest, RefusesToSendAMessageAboveTheTraversalLimitAndLivesOn) {
+TEST_F(VatNetworkTest, RefusesAMessageAboveItsReaderOptions) {
+  // Of which the channel was not told, and so the peer was not either.
   ClientEnd end(poller, smallestOptions(), {.traversalLimitInWords = 100, .nestingLimit = 64});
+  OutgoingMessage out = end.peer->Claim();
+  out.InitRoot<test::Echo::SumParams>().initData(8 * 100);
+  ASSERT_TRUE(end.peer->Publish(std::move(out)).ok());
+  const kj::Exception failure =
+      failureOf([&]() { end.connection->receiveIncomingMessage().wait(io.waitScope); });
+  EXPECT_THAT(textOf(failure), AllOf(HasSubstr("ReaderOptions::traversalLimitInWords"),
+                                     HasSubstr("= 100"), HasSubstr("forRpc()")));
+}
+
+TEST_F(VatNetworkTest, RefusesToSendAMessageAboveTheTraversalLimitAndLivesOn) {
+  ChannelOptions peers = smallestOptions();
+  peers.reader = capnp::ReaderOptions{.traversalLimitInWords = 100, .nestingLimit = 64};
+  ClientEnd end(poller, newChannelEnds(smallestOptions(), peers), capnp::ReaderOptions());
   const kj::Exception failure = failureOf([&]() { end.sendBytes(8 * 100); });
-  EXPECT_THAT(textOf(failure),
-              AllOf(HasSubstr("ReaderOptions::traversalLimitInWords"), HasSubstr("= 100")));
+  EXPECT_THAT(textOf(failure), AllOf(HasSubstr("ReaderOptions::traversalLimitInWords"),
+                                     HasSubstr("what that accepts, 100,")));
   end.send(1);
   EXPECT_EQ(KJ_ASSERT_NONNULL(tryReceive(*end.peer)), 1);
 }
