@@ -27,20 +27,16 @@ constexpr uint32_t kLargeWords = 1 << 12;
 // large as all before it.
 constexpr uint32_t kLastHeapGrowthWords = 1 << 24;
 
-#ifndef NDEBUG
 // What no builder writes by chance.
 constexpr uint64_t kEndedScratch = 0x6465646e65206d67;
-#endif
 
 }  // namespace
 
-#ifndef NDEBUG
 bool OutgoingBody::untouched() const {
   ASAN_UNPOISON_MEMORY_REGION(scratch_, sizeof(scratch_));
   return !ended_ || std::all_of(std::begin(scratch_), std::end(scratch_),
                                 [](uint64_t word) { return word == kEndedScratch; });
 }
-#endif
 
 void OutgoingBody::Begin(uint32_t hint_words) {
   ASAN_UNPOISON_MEMORY_REGION(scratch_, sizeof(scratch_));

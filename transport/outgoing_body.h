@@ -40,11 +40,9 @@ class OutgoingBody {
   // Begins a message, with room for `hint_words` in its first segment.
   void Begin(uint32_t hint_words);
 
-#ifndef NDEBUG
-  // False if a builder of the message before has changed what was no longer its own. Before
-  // Begin().
+  // False if a builder of the message before has changed what was no longer its own; known in debug
+  // builds alone. Before Begin().
   bool untouched() const;
-#endif
 
   capnp::MessageBuilder& builder() { return *builder_; }
 
@@ -137,9 +135,7 @@ class OutgoingBody {
   const std::shared_ptr<Link> link_;
   const Origin origin_;
   uint32_t hint_words_ = 0;
-#ifndef NDEBUG
-  bool ended_ = false;  // a message was here before, and its scratch is marked
-#endif
+  bool ended_ = false;  // a message was here before, and its scratch is marked: in debug builds
   uint32_t growth_words_ = 0;  // the next segment's size, if it is asked for little
   bool scratch_taken_ = false;
   absl::InlinedVector<HeldBlock, 4> blocks_;
