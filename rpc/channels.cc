@@ -33,12 +33,11 @@ Address shmAddress(kj::StringPtr text) {
   return unwrap(ParseShmAddress({text.begin(), text.size()}));
 }
 
-template <typename Handshake>
 class Greeting {
-  // A handshake that is waiting for the peer's half.
+  // A client's handshake that is waiting for the server's half.
 
 public:
-  Greeting(kj::UnixEventPort& port, Handshake handshakeParam, absl::Duration timeout,
+  Greeting(kj::UnixEventPort& port, ClientHandshake handshakeParam, absl::Duration timeout,
            std::string silence)
       : port(port),
         handshake(kj::mv(handshakeParam)),
@@ -70,17 +69,16 @@ public:
 
 private:
   kj::UnixEventPort& port;
-  Handshake handshake;
+  ClientHandshake handshake;
   const absl::Duration timeout;
-  const std::string silence;  // what the peer has failed to do when the time is over
+  const std::string silence;  // what the server has failed to do when the time is over
   const kj::TimePoint giveUp;
   kj::Own<kj::UnixEventPort::FdObserver> observer;  // goes before what it observes
 };
 
-template <typename Handshake>
-kj::Promise<kj::Own<Channel>> finish(kj::UnixEventPort& port, Handshake handshake,
+kj::Promise<kj::Own<Channel>> finish(kj::UnixEventPort& port, ClientHandshake handshake,
                                      absl::Duration timeout, std::string silence) {
-  auto greeting = kj::heap<Greeting<Handshake>>(port, kj::mv(handshake), timeout, kj::mv(silence));
+  auto greeting = kj::heap<Greeting>(port, kj::mv(handshake), timeout, kj::mv(silence));
   auto promise = kj::evalNow([&]() { return greeting->finish(); });
   return promise.attach(kj::mv(greeting));
 }
@@ -163,41 +161,63 @@ kj::Promise<kj::Own<Channel>> connectChannel(kj::UnixEventPort& port, kj::String
   });
 }
 
-struct ChannelReceiver::Impl final: private kj::TaskSet::ErrorHandler {
+struct ChannelReceiver::Impl {
   Impl(kj::UnixEventPort& port, const Address& address, const ChannelOptions& options)
       : port(port),
         listener(unwrap(ShmListener::Listen(address, options))),
-        observer(port, listener->fd(), OBSERVE_READ),
-        clients(*this) {}
+        observer(port, listener->doorbell(), OBSERVE_READ) {}
 
   kj::Promise<void> acceptLoop() {
+    return kj::evalNow([this]() { return takeTurn(); }).then([this]() { return acceptLoop(); });
+  }
+
+  kj::Promise<void> takeTurn() {
     KJ_REQUIRE(!forkMark.forked(),
                "this process was forked from the one that listens here, which keeps its clients: "
                "make the server after fork() or daemon()",
                listener->address(), owner, getpid());
+    // Before the look, as the observer tells only of what comes later.
     auto readable = observer.whenBecomesReadable();
-    while (true) {
-      auto accepting = listener->AcceptHandshake();
-      if (absl::IsResourceExhausted(accepting.status())) {
-        // Descriptors come back when clients leave, or were silent for too long.
-        KJ_LOG(WARNING, "no client can be accepted for now", accepting.status().ToString().c_str());
-        return port.getTimer().afterDelay(DELAY_WHEN_EXHAUSTED).then([this]() {
-          return acceptLoop();
-        });
-      }
-      auto handshake = unwrap(kj::mv(accepting));
-      if (!handshake) {
-        return readable.then([this]() { return acceptLoop(); });
-      }
-      clients.add(finish(port, *kj::mv(handshake), listener->options().connect_timeout,
-                         absl::StrCat("a client of ", listener->address(), " did not greet"))
-                      .then([this](kj::Own<Channel> channel) { accepted(kj::mv(channel)); }));
+    auto turn = listener->TakeTurn();
+    logRefusals();
+    if (absl::IsResourceExhausted(turn.status())) {
+      // Descriptors come back when clients leave, or were silent for too long.
+      KJ_LOG(WARNING, "no client can be accepted for now", turn.status().ToString().c_str());
+      return port.getTimer().afterDelay(DELAY_WHEN_EXHAUSTED);
     }
+    auto taken = unwrap(kj::mv(turn));
+    if (taken.channel != nullptr) {
+      accepted(toOwn(kj::mv(taken.channel)));
+    }
+    switch (taken.next) {
+      case ShmListener::Turn::Next::kRest:
+        return port.getTimer().afterDelay(toKj(ShmListener::kRest));
+      case ShmListener::Turn::Next::kTurn:
+        // Through the event port, so that what else is there has its turn as well.
+        return port.getTimer().afterDelay(0 * kj::NANOSECONDS);
+      case ShmListener::Turn::Next::kWait:
+        break;
+    }
+    const Deadline deadline = listener->next_deadline();
+    if (deadline.never()) {
+      return readable;
+    }
+    const auto left = deadline.Left(std::chrono::hours(1));
+    return readable.exclusiveJoin(port.getTimer().atTime(kj::systemPreciseMonotonicClock().now() +
+                                                         toKj(absl::FromChrono(left))));
   }
 
-  void taskFailed(kj::Exception&& exception) override {
-    // One client's failure is that client's: it has been told. The server goes on.
-    KJ_LOG(INFO, "a client could not connect", exception);
+  void logRefusals() {
+    // A stranger may be refused thousands of times a second.
+    const ListenerStats stats = listener->stats();
+    const kj::TimePoint now = port.getTimer().now();
+    if (stats.refused + stats.silent == logged || now < nextLog) {
+      return;
+    }
+    KJ_LOG(WARNING, "clients were not let in", listener->address().c_str(),
+           stats.refused + stats.silent - logged, stats.last_refusal.c_str());
+    logged = stats.refused + stats.silent;
+    nextLog = now + 1 * kj::SECONDS;
   }
 
   const ForkMark forkMark = unwrap(ForkMark::Create());
@@ -206,7 +226,8 @@ struct ChannelReceiver::Impl final: private kj::TaskSet::ErrorHandler {
   std::unique_ptr<ShmListener> listener;
   kj::UnixEventPort::FdObserver observer;
   kj::Function<void(kj::Own<Channel>)> accepted = [](kj::Own<Channel>) {};
-  kj::TaskSet clients;
+  uint64_t logged = 0;  // of those not let in
+  kj::TimePoint nextLog = kj::origin<kj::TimePoint>();
 };
 
 ChannelReceiver::ChannelReceiver(kj::UnixEventPort& port, kj::StringPtr address,

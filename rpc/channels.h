@@ -37,8 +37,9 @@ public:
   kj::Promise<void> listen(kj::Function<void(kj::Own<Channel>)> accepted);
   // Calls `accepted` for each client that has come in and greeted. A client that is not allowed is
   // told why and dropped; one that does not greet within ChannelOptions::connect_timeout is
-  // dropped; neither holds up anybody. The promise resolves never, and rejects when the listening
-  // socket fails; drop it to stop. It must not outlive this object.
+  // dropped; neither holds up anybody, and both are logged, at most once a second. The promise
+  // resolves never, and rejects when the listening socket fails; drop it to stop. It must not
+  // outlive this object.
 
 private:
   struct Impl;

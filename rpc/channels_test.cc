@@ -65,6 +65,13 @@ protected:
     return server;
   }
 
+  absl::StatusOr<std::unique_ptr<Channel>> acceptAlong(Listener& listener) {
+    // While the loop's client greets. Its answer waits for the loop to run again.
+    EXPECT_TRUE(absl::IsDeadlineExceeded(listener.Accept(absl::ZeroDuration()).status()));
+    io.waitScope.poll();
+    return listener.Accept();
+  }
+
   socklen_t nameLength() {
     return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 +
                                   ParseShmAddress(address.text())->socket_name().name.size());
@@ -150,7 +157,7 @@ TEST_F(ChannelsTest, AServerThatAnswersInTimeIsHeardAlsoWhenTheLoopHasNotRunForL
   ASSERT_TRUE(listener.ok()) << listener.status();
   options.connect_timeout = absl::Milliseconds(10);
   auto connecting = connect();
-  const auto server = (*listener)->Accept();
+  const auto server = acceptAlong(**listener);
   ASSERT_TRUE(server.ok()) << server.status();
   auto& clock = kj::systemPreciseMonotonicClock();
   const kj::TimePoint elsewhereUntil = clock.now() + 20 * kj::MILLISECONDS;
@@ -164,7 +171,7 @@ TEST_F(ChannelsTest, AChannelThatNobodyTakesIsClosed) {
   const auto listener = Listen(address.text(), options);
   ASSERT_TRUE(listener.ok()) << listener.status();
   auto connecting = connect();
-  const auto server = (*listener)->Accept();
+  const auto server = acceptAlong(**listener);
   ASSERT_TRUE(server.ok()) << server.status();
   ASSERT_TRUE(connecting.poll(io.waitScope));
   connecting = nullptr;
@@ -207,6 +214,31 @@ TEST_F(ChannelsTest, AClientThatLeavesBeforeItGreetsEndsNothingButItself) {
   { auto gone = connectInSilence(); }
   connect().wait(io.waitScope);
   EXPECT_EQ(accepted.size(), 1);
+}
+
+class Log final: public kj::ExceptionCallback {
+  // What is logged.
+
+public:
+  void logMessage(kj::LogSeverity, const char*, int, int, kj::String&& text) override {
+    lines.add(kj::mv(text));
+  }
+
+  kj::Vector<kj::String> lines;
+};
+
+TEST_F(ChannelsTest, ClientsThatAreNotLetInAreLoggedOnceASecond) {
+  listen();
+  Log log;
+  for (int i = 0; i < 20; ++i) {
+    auto foreign = connectInSilence();
+    EXPECT_EQ(send(foreign, "hello", 5, 0), 5);
+    connect().wait(io.waitScope);
+  }
+  ASSERT_EQ(log.lines.size(), 1);
+  EXPECT_THAT(log.lines[0].cStr(), HasSubstr("clients were not let in"));
+  EXPECT_THAT(log.lines[0].cStr(), HasSubstr(address.text()));
+  EXPECT_THAT(log.lines[0].cStr(), HasSubstr("does not speak Shoal's protocol"));
 }
 
 TEST_F(ChannelsTest, HundredsOfClientsComeInAtOnce) {

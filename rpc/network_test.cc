@@ -234,7 +234,7 @@ TEST_P(ShmNetworkTest, TellsAPeerThatSpeaksMessagesFromOneThatSpeaksBytes) {
   rpc.protocol = "capnp-rpc";
   EXPECT_THAT(textOf(failureOf(
                   [&]() { connectChannel(io.unixEventPort, connectTo, rpc).wait(io.waitScope); })),
-              HasSubstr("speaks \"capnp-rpc\", this side \"bytes\""));
+              HasSubstr("speaks \"capnp-rpc\", the server \"bytes\""));
 }
 
 TEST_P(ShmNetworkTest, AddressesAndStreamsOutliveTheNetwork) {

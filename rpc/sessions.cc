@@ -5,6 +5,7 @@
 #include "capnp/rpc.h"
 #include "kj/debug.h"
 #include "shoal/rpc/vat.h"
+#include "shoal/transport/same_user.h"
 
 namespace shoal {
 
@@ -22,7 +23,7 @@ Peer peerOf(kj::AsyncIoStream& stream, kj::StringPtr address) {
     if (::getsockopt(*fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0 &&
         credentials.pid != 0) {
       peer.pid = credentials.pid;
-      peer.uid = credentials.uid;
+      peer.uid = IsUnknownUser(credentials.uid) ? kNoUid : credentials.uid;
     }
   }
   return peer;

@@ -1,5 +1,6 @@
 @0xc0a3e6f21b7d5489;
-# The handshake of a channel: one packet from the client, one from the server.
+# The handshake of a channel: a hello from the client, a hello or a refusal from the server. A server that takes
+# no descriptors before it knows its client has the client send a knock first, and answers with a welcome.
 
 using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("shoal::schema");
@@ -17,6 +18,12 @@ struct Greeting {
   union {
     hello @2 :Hello;
     refusal @3 :Refusal;
+
+    knock @4 :Void;
+    # The client could not send the descriptors of its hello yet, and waits for the welcome.
+
+    welcome @5 :Void;
+    # The server takes them now.
   }
 }
 

@@ -1,6 +1,8 @@
 // Each error of docs/errors.md is produced here, and is as that page says.
 
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -250,6 +252,32 @@ absl::Status OtherUser() {
             0);
   EXPECT_EQ(listen(listener.get(), 1), 0);
   return Connect("shm:" + name.substr(8) + "@1").status();
+}
+
+// A server in a user namespace without any user ids.
+absl::Status UnknownUser() {
+  const ScratchFolder folder;
+  const std::string address = "shm:" + folder.path() + "/socket";
+  int ready[2];
+  EXPECT_EQ(pipe(ready), 0);
+  // As fork() with unshare(), which a process with two threads may not call, as a sanitizer's has.
+  const auto server = static_cast<pid_t>(syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0));
+  EXPECT_GE(server, 0) << "this test needs user namespaces";
+  if (server == 0) {
+    auto listener = Listen(address);
+    if (listener.ok() && write(ready[1], "r", 1) == 1) {
+      (*listener)->Accept(absl::Seconds(20)).status().IgnoreError();
+    }
+    _exit(0);
+  }
+  close(ready[1]);
+  char byte = 0;
+  EXPECT_EQ(read(ready[0], &byte, 1), 1);
+  close(ready[0]);
+  absl::Status heard = Connect(address).status();
+  kill(server, SIGKILL);
+  waitpid(server, nullptr, 0);
+  return heard;
 }
 
 absl::Status WithLimit(decltype(RLIMIT_AS) resource, rlim_t value, const ChannelOptions& options) {
@@ -528,8 +556,10 @@ const std::map<std::string, Producer>& Producers() {
         {"foreign-program", [] { return StrangeServer().Answer("hello", 5); }},
         {"not-a-socket", NotASocket}, {"nothing-to-wait-for", [] { return WaitAny({}).status(); }},
         {"ended", AfterEnd}, {"forked", Forked}, {"other-version", OtherVersion},
-        {"other-protocol", OtherProtocol}, {"other-user", OtherUser}, {"served", Served},
-        {"served-by-a-child", ServedByAChild}, {"port-served", PortServed},
+        {"other-protocol", OtherProtocol}, {"other-user", OtherUser}, {"unknown-user", UnknownUser},
+        {"name-of-another-user",
+         [] { return Listen(absl::StrCat("shm:test@", geteuid() + 1)).status(); }},
+        {"served", Served}, {"served-by-a-child", ServedByAChild}, {"port-served", PortServed},
         {"corrupt-peer", CorruptPeer},
         {"no-notice-in-a-stream", [] { return ChannelAndSocket().channel->Notify(); }},
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)

@@ -114,8 +114,12 @@ absl::StatusOr<std::pair<std::unique_ptr<Channel>, std::unique_ptr<Channel>>> Ch
   if (!client.ok()) {
     return client.status();
   }
-  ServerHandshake server(std::move(sockets->second), *address, geteuid(), first);
-  absl::StatusOr<std::unique_ptr<Channel>> left = server.Finish();
+  absl::StatusOr<ServerHandshake> server =
+      ServerHandshake::Begin(std::move(sockets->second), *address, geteuid(), first);
+  if (!server.ok()) {
+    return server.status();
+  }
+  absl::StatusOr<std::unique_ptr<Channel>> left = server->Finish();
   if (!left.ok()) {
     return left.status();
   }

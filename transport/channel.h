@@ -180,7 +180,8 @@ class Listener {
   virtual ~Listener() = default;
 
   // The next client's channel. A client that is not allowed, or does not greet properly, is told
-  // why and left behind; it holds up nobody. kDeadlineExceeded when none came before `timeout`.
+  // why and left behind; it holds up nobody, and stats() counts it. kDeadlineExceeded when none
+  // came before `timeout`.
   virtual absl::StatusOr<std::unique_ptr<Channel>> Accept(
       absl::Duration timeout = absl::InfiniteDuration()) = 0;
 
@@ -189,6 +190,8 @@ class Listener {
 
   // For event loops: readable when Accept() with no timeout may have a client.
   virtual int doorbell() const = 0;
+
+  virtual ListenerStats stats() const = 0;
 };
 
 // A listener on any address of address.h. kAlreadyExists: a live server has the address.

@@ -39,13 +39,22 @@ UniqueFd WatchBoth(int one, int other) {
 
 // What one recvmsg() fills.
 struct Doorbell::IncomingPacket {
-  explicit IncomingPacket(size_t max_fds) {
+  IncomingPacket() {
     header.msg_iov = &buffer;
     header.msg_iovlen = 1;
+  }
+
+  void MakeRoomFor(size_t max_fds) {
+    most_fds = max_fds;
     header.msg_control = control;
     // The kernel puts the credentials first. What has no room behind them never becomes a
     // descriptor of this process.
     header.msg_controllen = CMSG_SPACE(sizeof(ucred)) + CMSG_LEN(max_fds * sizeof(int));
+  }
+
+  // Whether descriptors had room here and did not become this process's.
+  bool Lacks(const PacketControl& taken) const {
+    return (header.msg_flags & MSG_CTRUNC) != 0 && taken.fds.size() < most_fds;
   }
 
   std::byte bytes[kMaxNewsBytes];
@@ -53,6 +62,7 @@ struct Doorbell::IncomingPacket {
       std::byte control[CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(kMaxPacketFds * sizeof(int))];
   iovec buffer = {.iov_base = bytes, .iov_len = kMaxNewsBytes};
   size_t length = 0;
+  size_t most_fds = 0;
   msghdr header = {};
   bool refused = false;
 };
@@ -160,8 +170,8 @@ Doorbell::Next Doorbell::TakePacket() {
 }
 
 Doorbell::Next Doorbell::TryTakePacket(bool refused) {
-  IncomingPacket packet(limits_.packet);
-  // Only looked at, because the kernel drops descriptors for which this process has no room.
+  IncomingPacket packet;
+  // Only looked at, and without room for descriptors, before it is known what it is.
   const ssize_t got = ReceiveMessage(socket(), packet.header, MSG_PEEK);
   if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
     return Next::kNone;
@@ -171,26 +181,34 @@ Doorbell::Next Doorbell::TryTakePacket(bool refused) {
     return Next::kEnd;
   }
   packet.length = static_cast<size_t>(got);
-  PacketControl control = TakeControl(packet.header);  // owned, so that each way out closes them
   if (!ThrowsAway(packet.length)) {
-    if (Lacks(packet, control)) {
-      if (!CanHaveAnotherFd(socket())) {
-        return Next::kShortOfFds;
-      }
-      if (!refused) {
-        return Next::kRefused;
-      }
-      packet.refused = true;
+    if (const Next next = TakeNewsPacket(packet, refused); next != Next::kTaken) {
+      return next;
     }
-    KeepNews(packet, std::move(control));
   }
   msghdr nothing = {};
   ReceiveMessage(socket(), nothing);
   return Next::kTaken;
 }
 
-bool Doorbell::Lacks(const IncomingPacket& packet, const PacketControl& control) const {
-  return (packet.header.msg_flags & MSG_CTRUNC) != 0 && control.fds.size() < limits_.packet;
+Doorbell::Next Doorbell::TakeNewsPacket(IncomingPacket& packet, bool refused) {
+  packet.MakeRoomFor(limits_.of_news({packet.bytes, packet.length}, limits_.packet));
+  // Still only looked at, because the kernel drops descriptors for which this process has no room.
+  if (ReceiveMessage(socket(), packet.header, MSG_PEEK) <= 0) {
+    return Next::kEnd;
+  }
+  PacketControl control = TakeControl(packet.header);  // owned, so that each way out closes them
+  if (packet.Lacks(control)) {
+    if (!CanHaveAnotherFd(socket())) {
+      return Next::kShortOfFds;
+    }
+    if (!refused) {
+      return Next::kRefused;
+    }
+    packet.refused = true;
+  }
+  KeepNews(packet, std::move(control));
+  return Next::kTaken;
 }
 
 bool Doorbell::ThrowsAway(size_t bytes) const {

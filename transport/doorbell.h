@@ -25,6 +25,12 @@ namespace shoal {
 struct IncomingFdLimits {
   size_t packet = 1;      // with one packet, 1 to kMaxPacketFds
   size_t waiting = 1024;  // with all news that is not taken yet
+
+  // How many news of these bytes can have, of at most `packet`. What comes with a packet beyond
+  // that, or with a ring, never becomes a descriptor of this process, which would have to close it:
+  // closing a file on the peer's own FUSE mount waits for the peer.
+  size_t (*of_news)(std::span<const std::byte> news, size_t packet) =
+      [](std::span<const std::byte>, size_t packet) { return packet; };
 };
 
 // A ring is one packet of one byte; a longer packet, which may have descriptors, is news. The
@@ -40,7 +46,7 @@ class Doorbell {
   struct Packet {
     std::vector<std::byte> bytes;
     absl::InlinedVector<UniqueFd, 1> fds;
-    bool too_many_fds = false;  // more than IncomingFdLimits::packet: the others are lost
+    bool too_many_fds = false;  // more than IncomingFdLimits allows: the others are lost
     bool fd_refused = false;    // by the system, which has room: see FdRefused()
   };
 
@@ -141,8 +147,8 @@ class Doorbell {
   Drained DrainSocket();
   Next TakePacket();
   Next TryTakePacket(bool refused);
+  Next TakeNewsPacket(IncomingPacket& packet, bool refused);
   bool ThrowsAway(size_t bytes) const;
-  bool Lacks(const IncomingPacket& packet, const PacketControl& control) const;
   void KeepNews(IncomingPacket& packet, PacketControl control);
   void PeerLeft();
   void Poll(const Deadline& deadline);

@@ -13,12 +13,19 @@
 #include "shoal/transport/channel.h"
 #include "shoal/transport/options.h"
 #include "shoal/transport/outbox.h"
+#include "shoal/transport/peer.h"
 #include "shoal/transport/unique_fd.h"
 
 namespace shoal {
 
-// The client greets first; the server answers with its own greeting or with a refusal. Neither side
-// maps anything of the other's before the kernel has said that its user id is the one allowed.
+// The client greets first; the server answers with its own greeting or with a refusal.
+//
+// Each side looks twice at the other's user id, by the kernel's word, and both must be allowed:
+// that of the process which connected or listened, as it was then (SO_PEERCRED), before anything is
+// sent or read, and that of the process which greets (SCM_CREDENTIALS), before anything that came
+// with the greeting is looked at. What counts is the effective user id. Until the first look has
+// shown an allowed user, the kernel takes no descriptor from the other side at all, where it can
+// (Linux 6.16); a client that was too early is told by a welcome when to send its own.
 //
 // Errors, on both sides alike: kInvalidArgument, the peer does not speak this protocol;
 // kFailedPrecondition, it speaks another version of it; kPermissionDenied, with both user ids;
@@ -27,12 +34,13 @@ namespace shoal {
 
 class ClientHandshake {
  public:
-  // Makes this side's outbox and greets. `socket` is dialled; the server must have the user id
-  // `uid`.
+  // Makes this side's outbox and greets, or knocks. `socket` is dialled; the server must have the
+  // user id `uid`.
   static absl::StatusOr<ClientHandshake> Begin(UniqueFd socket, const Address& address, uid_t uid,
                                                const ChannelOptions& options);
 
-  // The channel, once the server has answered; nullptr before. Does not wait.
+  // The channel, once the server has answered; nullptr before. Greets, if it was too early to. Does
+  // not wait.
   absl::StatusOr<std::unique_ptr<Channel>> Finish();
 
   // Readable when Finish() has something to say.
@@ -40,34 +48,46 @@ class ClientHandshake {
 
  private:
   ClientHandshake(UniqueFd socket, const Address& address, uid_t uid, const ChannelOptions& options,
-                  Outbox own)
+                  Outbox own, Peer listener)
       : socket_(std::move(socket)),
         address_(address),
         uid_(uid),
         options_(options),
-        own_(std::move(own)) {}
+        own_(std::move(own)),
+        listener_(std::move(listener)) {}
+
+  absl::Status Greet();
 
   UniqueFd socket_;
   Address address_;
   uid_t uid_;
   ChannelOptions options_;
   Outbox own_;
+  Peer listener_;         // the process that called Listen(), to which this side greets
+  bool greeted_ = false;  // false while the server takes no descriptors
 };
 
 class ServerHandshake {
  public:
-  // `socket` was accepted; a client must have the user id `uid`. `address` is what this server
-  // listens on.
-  ServerHandshake(UniqueFd socket, const Address& address, uid_t uid, const ChannelOptions& options)
-      : socket_(std::move(socket)), address_(address), uid_(uid), options_(options) {}
+  // Lets the client greet. `socket` was accepted; a client must have the user id `uid`. `address`
+  // is what this server listens on. Reads nothing. kPermissionDenied: it is another user's, and has
+  // been told.
+  static absl::StatusOr<ServerHandshake> Begin(UniqueFd socket, const Address& address, uid_t uid,
+                                               const ChannelOptions& options);
 
   // The channel, once the client has greeted; nullptr before. Does not wait. After an error the
   // client has been told, and the socket is of no more use.
   absl::StatusOr<std::unique_ptr<Channel>> Finish();
 
+  // Tells the client that this server has no use for it.
+  void Refuse(const absl::Status& why);
+
   int fd() const { return socket_.get(); }
 
  private:
+  ServerHandshake(UniqueFd socket, const Address& address, uid_t uid, const ChannelOptions& options)
+      : socket_(std::move(socket)), address_(address), uid_(uid), options_(options) {}
+
   absl::StatusOr<std::unique_ptr<Channel>> Answer();
 
   UniqueFd socket_;

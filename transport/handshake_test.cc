@@ -38,7 +38,7 @@ constexpr absl::StatusCode kResourceExhausted = absl::StatusCode::kResourceExhau
 constexpr absl::StatusCode kUnavailable = absl::StatusCode::kUnavailable;
 
 constexpr uint64_t kEpoch = 4711;
-constexpr std::string_view kBothVersions = "version 99 of the protocol, this side version ";
+constexpr std::string_view kBothVersions = "version 99 of the protocol, the ";
 
 ChannelOptions SmallOptions() {
   return {.slots = kSmallShape.slots,
@@ -117,8 +117,14 @@ class HandshakeTest : public testing::Test {
     return ClientHandshake::Begin(std::move(client_socket_), address_, servers_uid, SmallOptions());
   }
 
-  ServerHandshake NewServer(uid_t clients_uid = geteuid()) {
-    return ServerHandshake(std::move(server_socket_), address_, clients_uid, SmallOptions());
+  absl::StatusOr<ServerHandshake> BeginServer(uid_t clients_uid) {
+    return ServerHandshake::Begin(UniqueFd(dup(server_socket_.get())), address_, clients_uid,
+                                  SmallOptions());
+  }
+
+  ServerHandshake NewServer() {
+    return ServerHandshake::Begin(std::move(server_socket_), address_, geteuid(), SmallOptions())
+        .value();
   }
 
   // What a server answers to a client that says this.
@@ -222,8 +228,7 @@ TEST_F(HandshakeTest, RefusesWhateverBytesCome) {
       byte = static_cast<char>(random() % 4 == 0 ? random() : 0);
     }
     ASSERT_THAT(SendText(client_socket_, bytes), Succeeds());
-    ServerHandshake server(UniqueFd(dup(server_socket_.get())), address_, geteuid(),
-                           SmallOptions());
+    ServerHandshake server = BeginServer(geteuid()).value();
     EXPECT_THAT(server.Finish(), Fails(kInvalidArgument, "does not speak Shoal's protocol"));
     ReceivedRefusal(client_socket_);
   }
@@ -313,15 +318,79 @@ TEST_F(HandshakeTest, RefusesRegionsOfAnotherConnection) {
   EXPECT_THAT(ServersAnswerTo({.epoch = kEpoch + 1}, Regions()), Fails(kDataLoss, "epoch"));
 }
 
-TEST_F(HandshakeTest, RefusesAnotherUserBeforeItLooksAtItsRegions) {
+TEST_F(HandshakeTest, RefusesAnotherUserBeforeItReadsAnything) {
   const UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
   const std::vector<int> no_regions = {null.get(), null.get()};
   ASSERT_THAT(SendHello(client_socket_, {}, no_regions), Succeeds());
-  ServerHandshake server = NewServer(getuid() + 1);
   const std::string both =
       "has user id " + std::to_string(getuid()) + "; allowed is " + std::to_string(getuid() + 1);
-  EXPECT_THAT(server.Finish(), Fails(kPermissionDenied, both));
+  EXPECT_THAT(BeginServer(getuid() + 1), Fails(kPermissionDenied, both));
   EXPECT_NE(ReceivedRefusal(client_socket_).find(both), std::string::npos);
+  EXPECT_TRUE(PeekPacket(server_socket_.get(), 1).has_value());
+}
+
+// ---- sockets that take no descriptors before their peer is known ----
+
+void TakeNoDescriptors(const UniqueFd& socket) {
+  constexpr int kPassRights = 83;  // SO_PASSRIGHTS
+  const int off = 0;
+  ASSERT_EQ(setsockopt(socket.get(), SOL_SOCKET, kPassRights, &off, sizeof(off)), 0)
+      << "this test needs Linux 6.16";
+}
+
+TEST_F(HandshakeTest, HasAClientKnockThatIsTooEarly) {
+  TakeNoDescriptors(server_socket_);
+  absl::StatusOr<ClientHandshake> client = BeginClient();
+  ASSERT_THAT(client, Succeeds());
+  ServerHandshake server = NewServer();
+  EXPECT_EQ(server.Finish().value(), nullptr);   // the knock, and its answer
+  EXPECT_EQ(client->Finish().value(), nullptr);  // the welcome, and the greeting
+  const auto left = server.Finish();
+  const auto right = client->Finish();
+  ASSERT_NE(*left, nullptr);
+  ASSERT_NE(*right, nullptr);
+  OutgoingMessage out = (*right)->Claim();
+  BuildBlob(out.builder(), 1, 10'000);
+  ASSERT_THAT((*right)->Publish(std::move(out)), Succeeds());
+  absl::StatusOr<IncomingMessage> in = (*left)->Receive();
+  ASSERT_THAT(in, Succeeds());
+  ExpectBlob(in->reader(), 1, 10'000);
+}
+
+TEST_F(HandshakeTest, TakesDescriptorsOnceItKnowsTheClient) {
+  TakeNoDescriptors(server_socket_);
+  EXPECT_THAT(SendHello(client_socket_, {}, Regions()), Fails(kPermissionDenied, ""));
+  ServerHandshake server = NewServer();
+  EXPECT_THAT(SendHello(client_socket_, {}, Regions()), Succeeds());
+  EXPECT_NE(server.Finish().value(), nullptr);
+}
+
+TEST_F(HandshakeTest, TakesNoDescriptorsFromAnotherUser) {
+  TakeNoDescriptors(server_socket_);
+  EXPECT_THAT(BeginServer(getuid() + 1), Fails(kPermissionDenied, ""));
+  EXPECT_THAT(SendHello(client_socket_, {}, Regions()), Fails(kPermissionDenied, ""));
+}
+
+TEST_F(HandshakeTest, TellsAKnockingClientWhichVersionItSpeaks) {
+  capnp::MallocMessageBuilder message;
+  auto greeting = message.initRoot<schema::Greeting>();
+  greeting.setMagic(kMagic);
+  greeting.setVersion(99);
+  greeting.setKnock();
+  ASSERT_THAT(SendMessage(client_socket_, message), Succeeds());
+  server_ = NewServer();
+  EXPECT_THAT(server_->Finish(), Fails(kFailedPrecondition, kBothVersions));
+}
+
+TEST_F(HandshakeTest, RefusesAWelcomeThatNobodyWaitsFor) {
+  absl::StatusOr<ClientHandshake> client = BeginClient();
+  capnp::MallocMessageBuilder message;
+  auto greeting = message.initRoot<schema::Greeting>();
+  greeting.setMagic(kMagic);
+  greeting.setVersion(kProtocolVersion);
+  greeting.setWelcome();
+  ASSERT_THAT(SendMessage(server_socket_, message), Succeeds());
+  EXPECT_THAT(client->Finish(), Fails(kDataLoss, "a welcome that nobody waits for"));
 }
 
 TEST_F(HandshakeTest, ClosesWhatARefusedClientSent) {
@@ -355,14 +424,16 @@ TEST_F(HandshakeTest, TellsAForeignServerNothingMore) {
 
 TEST_F(HandshakeTest, RefusesAClientThatSpeaksSomethingElse) {
   const absl::Status refused = ServersAnswerTo({.protocol = "ticks\n"}, Regions());
-  EXPECT_THAT(refused, Fails(kFailedPrecondition, "speaks \"ticks\\n\", this side \"\""));
+  EXPECT_THAT(refused, Fails(kFailedPrecondition, "the client at shm:handshake (pid " +
+                                                      std::to_string(getpid()) +
+                                                      ") speaks \"ticks\\n\", the server \"\""));
   EXPECT_NE(ReceivedRefusal(client_socket_).find("speaks"), std::string::npos);
 }
 
 TEST_F(HandshakeTest, RefusesAServerThatSpeaksSomethingElse) {
   absl::StatusOr<ClientHandshake> client = BeginClient();
   ASSERT_THAT(SendHello(server_socket_, {.protocol = "ticks"}, Regions()), Succeeds());
-  EXPECT_THAT(client->Finish(), Fails(kFailedPrecondition, "speaks \"ticks\", this side \"\""));
+  EXPECT_THAT(client->Finish(), Fails(kFailedPrecondition, "speaks \"ticks\", the client \"\""));
 }
 
 TEST_F(HandshakeTest, RefusesAServerOfAnotherVersion) {
@@ -387,8 +458,7 @@ TEST_F(HandshakeTest, GivesAServerOfAnotherUserNothing) {
 
 TEST_F(HandshakeTest, TellsTheClientThatTheServerWantsAnotherUser) {
   absl::StatusOr<ClientHandshake> client = BeginClient();
-  ServerHandshake server = NewServer(getuid() + 1);
-  ASSERT_THAT(server.Finish(), Fails(kPermissionDenied, ""));
+  ASSERT_THAT(BeginServer(getuid() + 1), Fails(kPermissionDenied, ""));
   EXPECT_THAT(client->Finish(),
               Fails(kPermissionDenied, "; allowed is " + std::to_string(getuid() + 1)));
 }

@@ -32,7 +32,8 @@ Link::Link(Outbox own_outbox, PeerOutbox their_outbox, Peer the_peer, UniqueFd s
       peers_max_words(the_peers_max_words),
       doorbell(std::move(socket),
                {.packet = std::max<size_t>(fd_limits.received, 1),  // a slab's
-                .waiting = MostFdsOnTheWay(fd_limits)},
+                .waiting = MostFdsOnTheWay(fd_limits),
+                .of_news = MostFdsOfNews},
                std::move(watch)),
       receipts(own.receipts(), own.shape().receipts),
       parked_peer(&theirs.control().parked.value),

@@ -26,7 +26,8 @@ PeerOutbox SeenByPeer(Outbox& outbox) {
 
 std::shared_ptr<Link> MakeLink(Outbox own, PeerOutbox theirs, std::string peers_address,
                                UniqueFd socket, const SlabLimits& limits) {
-  Peer peer = {.address = std::move(peers_address), .pid = getpid(), .uid = getuid()};
+  Peer peer = {
+      .address = std::move(peers_address), .pid = getpid(), .uid = getuid(), .same_user = true};
   return std::make_shared<Link>(std::move(own), std::move(theirs), std::move(peer),
                                 std::move(socket), limits,
                                 FdLimits{.received = kMaxFds, .sent = kMaxFds});

@@ -27,12 +27,27 @@ absl::Status Senseless(const Peer& peer, size_t bytes, size_t fds) {
       " descriptors over the connection's socket, which this version does not understand"));
 }
 
+// What a packet's bytes are, aligned as a reader needs them; it throws on what is malformed.
+class NewsReader {
+ public:
+  explicit NewsReader(std::span<const std::byte> bytes)
+      : words_((bytes.size() + 7) / 8), message_(Copy(bytes)) {}
+
+  schema::News::Reader news() { return message_.getRoot<schema::News>(); }
+
+ private:
+  kj::ArrayPtr<const capnp::word> Copy(std::span<const std::byte> bytes) {
+    std::memcpy(words_.data(), bytes.data(), bytes.size());
+    return kj::arrayPtr(reinterpret_cast<const capnp::word*>(words_.data()), words_.size());
+  }
+
+  std::vector<uint64_t> words_;
+  capnp::FlatArrayMessageReader message_;
+};
+
 absl::StatusOr<News> Parse(Doorbell::Packet& packet, const Peer& peer) {
-  std::vector<uint64_t> words((packet.bytes.size() + 7) / 8);
-  std::memcpy(words.data(), packet.bytes.data(), packet.bytes.size());
-  capnp::FlatArrayMessageReader message(
-      kj::arrayPtr(reinterpret_cast<const capnp::word*>(words.data()), words.size()));
-  const auto news = message.getRoot<schema::News>();
+  NewsReader reader(packet.bytes);
+  const auto news = reader.news();
   if (packet.fd_refused) {
     return FdRefused(peer.Describe());
   }
@@ -73,6 +88,16 @@ absl::Status SendMessageFds(Doorbell& doorbell, std::span<const int> fds) {
   capnp::MallocMessageBuilder message(32);
   message.initRoot<schema::News>().setMessageFds();
   return Send(doorbell, message, fds);
+}
+
+size_t MostFdsOfNews(std::span<const std::byte> bytes, size_t per_message) {
+  size_t most = 0;
+  kj::runCatchingExceptions([&] {
+    NewsReader reader(bytes);
+    const auto news = reader.news();
+    most = news.isSlabAdded() ? 1 : news.isMessageFds() ? per_message : 0;
+  });
+  return most;
 }
 
 absl::StatusOr<News> ParseNews(Doorbell::Packet packet, const Peer& peer) {

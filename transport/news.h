@@ -45,6 +45,10 @@ absl::Status SendSlabAdded(Doorbell& doorbell, uint32_t number, uint64_t bytes, 
 absl::Status SendSlabDropped(Doorbell& doorbell, uint32_t number);
 absl::Status SendMessageFds(Doorbell& doorbell, std::span<const int> fds);
 
+// How many descriptors news of these bytes can have: that of a slab one, that of a message
+// `per_message`, any other none. For IncomingFdLimits.
+size_t MostFdsOfNews(std::span<const std::byte> news, size_t per_message);
+
 // What `packet` says, not yet believed. kDataLoss when it says nothing that this version knows;
 // kPermissionDenied as FdRefused().
 absl::StatusOr<News> ParseNews(Doorbell::Packet packet, const Peer& peer);

@@ -90,11 +90,15 @@ struct ChannelOptions {
   // made, which the first messages would pay for otherwise: up to 3 us for 4 KiB.
   bool prefault = false;
 
-  // Empty: kPeer for a peer with this process's user id, kNone for any other.
+  // Empty: kPeer for a process of this one's user that is in no container of its own (see
+  // Peer::same_user), kNone for any other.
   std::optional<Trust> trust = std::nullopt;
 
   // User ids that the peer may have besides this process's own. A server with some lets all users
-  // connect to the file of `shm:/path`, and looks at who they are before anything else.
+  // connect to the file of `shm:/path`, and looks at their user ids before anything else. What
+  // counts is the effective user id, when a process connects or listens and when it greets; both
+  // must be allowed. So a client of a server that listens as root and then becomes another user
+  // needs both ids, of which the address may say one: see docs/security.md.
   std::vector<uid_t> allowed_uids = {};
 
   // What the messages mean, by a name that both programs know, such as "ticks/2": two ends connect
@@ -136,6 +140,12 @@ struct ChannelOptions {
   // How long destroying a channel may wait for the peer to take what is pending. Zero for a thread
   // that must not wait, as an event loop's; what was not taken by then is lost.
   absl::Duration linger = absl::Seconds(1);
+
+  // How many clients may have connected to a listener at `shm:` and not greeted yet, at a time:
+  // each takes a descriptor. For one more, the one that has been silent for longest is dropped. 0:
+  // a quarter of RLIMIT_NOFILE. Other users than those let in do not count; they are refused at
+  // once.
+  uint32_t max_greetings = 0;
 
   // How long `Connect` waits for a server that is not there yet, and either side for the other's
   // half of the handshake.

@@ -45,6 +45,9 @@ absl::Status SendError(int fd, size_t bytes, int error) {
                                                      " bytes is more than the socket's buffer of ",
                                                      buffer, " bytes (SO_SNDBUF) holds"));
     }
+    case EPERM:
+      return absl::PermissionDeniedError(
+          "sending a packet: the peer takes no descriptors, or this process may not send them");
     case EBADF:
       return absl::InvalidArgumentError(
           "sending a packet: the socket or a descriptor to be sent is not open");
@@ -58,6 +61,17 @@ struct ControlBuffer {
   alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(ucred)) +
                                              CMSG_SPACE(kMaxPacketFds * sizeof(int))> bytes;
 };
+
+// Puts `data` behind what accompanies `message` already.
+void AddControl(msghdr& message, ControlBuffer& buffer, int type, std::span<const std::byte> data) {
+  auto* const part = reinterpret_cast<cmsghdr*>(buffer.bytes.data() + message.msg_controllen);
+  part->cmsg_level = SOL_SOCKET;
+  part->cmsg_type = type;
+  part->cmsg_len = CMSG_LEN(data.size());
+  memcpy(CMSG_DATA(part), data.data(), data.size());
+  message.msg_control = buffer.bytes.data();
+  message.msg_controllen += CMSG_SPACE(data.size());
+}
 
 absl::Status TooMuch(const ucred& sender, std::string_view what, size_t limit) {
   return absl::DataLossError(absl::StrCat("a packet with ", std::string(what), " came from ",
@@ -96,7 +110,8 @@ absl::Status FdRefused(std::string_view sender) {
       ", has room for it: look at the policy of the security module (SELinux, AppArmor, Smack)"));
 }
 
-absl::Status SendPacket(int fd, std::span<const std::byte> bytes, std::span<const int> fds) {
+absl::Status SendPacket(int fd, std::span<const std::byte> bytes, std::span<const int> fds,
+                        const std::optional<ucred>& as) {
   if (bytes.empty()) {
     return absl::InvalidArgumentError(
         "a packet without a byte looks like the connection's end: send at least one");
@@ -110,14 +125,11 @@ absl::Status SendPacket(int fd, std::span<const std::byte> bytes, std::span<cons
   msghdr message{};
   message.msg_iov = &payload;
   message.msg_iovlen = 1;
+  if (as) {
+    AddControl(message, control, SCM_CREDENTIALS, std::as_bytes(std::span(&*as, 1)));
+  }
   if (!fds.empty()) {
-    message.msg_control = control.bytes.data();
-    message.msg_controllen = CMSG_SPACE(fds.size_bytes());
-    cmsghdr* const rights = CMSG_FIRSTHDR(&message);
-    rights->cmsg_level = SOL_SOCKET;
-    rights->cmsg_type = SCM_RIGHTS;
-    rights->cmsg_len = CMSG_LEN(fds.size_bytes());
-    memcpy(CMSG_DATA(rights), fds.data(), fds.size_bytes());
+    AddControl(message, control, SCM_RIGHTS, std::as_bytes(fds));
   }
   while (sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
     if (errno != EINTR) {
@@ -135,7 +147,22 @@ ssize_t ReceiveMessage(int fd, msghdr& message, int flags) {
   return received;
 }
 
-absl::StatusOr<std::optional<Packet>> ReceivePacket(int fd, size_t max_bytes, size_t max_fds) {
+std::optional<std::vector<std::byte>> PeekPacket(int fd, size_t max_bytes) {
+  std::vector<std::byte> bytes(max_bytes);
+  iovec payload{bytes.data(), bytes.size()};
+  msghdr message{};
+  message.msg_iov = &payload;
+  message.msg_iovlen = 1;
+  const ssize_t received = ReceiveMessage(fd, message, MSG_PEEK);
+  if (received < 0 && errno == EAGAIN) {
+    return std::nullopt;
+  }
+  bytes.resize(static_cast<size_t>(std::max<ssize_t>(received, 0)));
+  return bytes;
+}
+
+absl::StatusOr<std::optional<Packet>> ReceivePacket(int fd, size_t max_bytes, size_t max_fds,
+                                                    MoreFds more_fds) {
   max_fds = std::min(max_fds, kMaxPacketFds);
   std::vector<std::byte> bytes(max_bytes);
   iovec payload{bytes.data(), bytes.size()};
@@ -180,7 +207,7 @@ absl::StatusOr<std::optional<Packet>> ReceivePacket(int fd, size_t max_bytes, si
     return SystemError(EMFILE, "receiving a packet's descriptors");
   }
   // Alignment may leave room for one more than was asked for.
-  if (fds_lost || control.fds.size() > max_fds) {
+  if (more_fds == MoreFds::kRefuse && (fds_lost || control.fds.size() > max_fds)) {
     return TooMuch(*control.sender, "more descriptors", max_fds);
   }
   bytes.resize(length);

@@ -51,19 +51,31 @@ ssize_t ReceiveMessage(int fd, msghdr& message, int flags = 0);
 // Sends one packet: at least one byte, and copies of `fds`, which stay the caller's. All of it is
 // sent or nothing.
 //
+// The receiver sees as the sender's user id the real one, or what `as` says: its own process id,
+// and any of its real, effective and saved user and group ids.
+//
 // kResourceExhausted: the socket's buffer is full, as the peer does not read; or more descriptors
 // are on their way than this process may have open. kUnavailable: the peer is gone.
 // kInvalidArgument: no bytes, more than the buffer can ever hold, more than kMaxPacketFds
-// descriptors, or one that is not open.
-absl::Status SendPacket(int fd, std::span<const std::byte> bytes, std::span<const int> fds);
+// descriptors, or one that is not open. kPermissionDenied: the peer takes no descriptors (yet): see
+// AllowDescriptors().
+absl::Status SendPacket(int fd, std::span<const std::byte> bytes, std::span<const int> fds,
+                        const std::optional<ucred>& as = std::nullopt);
+
+// The first bytes of the next packet, at most `max_bytes`, which stays where it is; nothing when
+// there is none yet, and no bytes where ReceivePacket() fails. Takes no descriptors.
+std::optional<std::vector<std::byte>> PeekPacket(int fd, size_t max_bytes);
 
 // The next packet; empty when there is none yet. Packets that the peer sent before it went away
 // still arrive.
 //
 // kUnavailable: the peer is gone, and there are no more packets. kDataLoss: the packet was empty,
-// longer than `max_bytes` or had more than `max_fds` descriptors; kResourceExhausted: this process
-// could not have that many; kPermissionDenied: FdRefused(). Such a packet is lost, and its
-// descriptors are closed. kFailedPrecondition: not a socket that these functions made.
-absl::StatusOr<std::optional<Packet>> ReceivePacket(int fd, size_t max_bytes, size_t max_fds);
+// longer than `max_bytes` or, unless these are to be dropped, had more than `max_fds` descriptors;
+// kResourceExhausted: this process could not have that many; kPermissionDenied: FdRefused(). Such a
+// packet is lost, and its descriptors are closed. kFailedPrecondition: not a socket that these
+// functions made.
+enum class MoreFds { kRefuse, kDrop };
+absl::StatusOr<std::optional<Packet>> ReceivePacket(int fd, size_t max_bytes, size_t max_fds,
+                                                    MoreFds more_fds = MoreFds::kRefuse);
 
 }  // namespace shoal

@@ -17,7 +17,12 @@ inline constexpr uid_t kNoUid = static_cast<uid_t>(-1);
 struct Peer {
   std::string address;  // as the user wrote it, "shm:calculator"
   pid_t pid = 0;        // 0 when the peer lives in a pid namespace that this process cannot see
-  uid_t uid = 0;        // kNoUid when nobody vouches for one: over TCP
+  uid_t uid = 0;        // kNoUid when nobody vouches for one: over TCP, or the overflow user id
+
+  // Whether it is known to be a process of this one's user that is in no other namespace of users,
+  // processes or mounts, as a container's is. Its messages are read in place by default. Looked at
+  // over shared memory alone.
+  bool same_user = false;
 
   // "shm:calculator (pid 4711)", the way every error names a peer.
   std::string Describe() const;

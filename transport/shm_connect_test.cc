@@ -81,6 +81,9 @@ TEST(RetryDelay, IsShortAtFirstAndGrowsUpToALimit) {
 TEST(TryConnect, SaysThatNobodyListens) {
   const Address address = FreshAddress();
   EXPECT_THAT(TryConnect(address, PatientOptions()), Fails(kUnavailable, address.text()));
+  EXPECT_THAT(TryConnect(address, PatientOptions()),
+              Fails(kUnavailable, "only servers of user id " + std::to_string(geteuid()) +
+                                      " in this network namespace were looked for"));
 }
 
 TEST(TryConnect, GreetsTheServer) {
@@ -89,6 +92,8 @@ TEST(TryConnect, GreetsTheServer) {
   ASSERT_THAT(listener, Succeeds());
   absl::StatusOr<ClientHandshake> client = TryConnect(address, PatientOptions());
   ASSERT_THAT(client, Succeeds());
+  EXPECT_THAT((*listener)->Accept(absl::ZeroDuration()), Fails(kDeadlineExceeded, ""));
+  EXPECT_EQ(client->Finish().value(), nullptr);  // it was let in, and greets
   EXPECT_THAT((*listener)->Accept(absl::ZeroDuration()), Succeeds());
   EXPECT_NE(client->Finish().value(), nullptr);
 }

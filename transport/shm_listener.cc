@@ -2,12 +2,17 @@
 
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <optional>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "shoal/transport/channel_errors.h"
 #include "shoal/transport/socket.h"
 #include "shoal/transport/system_error.h"
@@ -16,8 +21,9 @@ namespace shoal {
 namespace {
 
 constexpr auto kLongestPoll = std::chrono::hours(1);
+constexpr int kEventsPerTurn = 16;
+constexpr int kMostLateTurns = 64;
 
-// A closed socket leaves the epoll by itself; one that lives on in a channel has to be taken out.
 absl::Status Watch(const UniqueFd& events, int fd) {
   epoll_event event = {.events = EPOLLIN, .data = {.fd = fd}};
   if (!events || epoll_ctl(events.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
@@ -26,22 +32,32 @@ absl::Status Watch(const UniqueFd& events, int fd) {
   return absl::OkStatus();
 }
 
+// A closed socket leaves the epoll by itself only if no forked child has a copy.
 void Unwatch(const UniqueFd& events, int fd) {
   epoll_ctl(events.get(), EPOLL_CTL_DEL, fd, nullptr);
+}
+
+// Others may connect to the file, and are looked at then.
+mode_t ModeOfFile(const ChannelOptions& options) {
+  constexpr mode_t kOwn = S_IRUSR | S_IWUSR;
+  constexpr mode_t kOthers = S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH;
+  return options.allowed_uids.empty() ? kOwn : kOwn | kOthers;
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ShmListener>> ShmListener::Listen(const Address& address,
                                                                  const ChannelOptions& options) {
-  absl::StatusOr<UniqueFd> socket = ListenOn(address.socket_name());
+  if (address.user() && *address.user() != geteuid()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("address \"", address.text(), "\" is a name of user id ", *address.user(),
+                     ", whose clients refuse a server of user id ", geteuid(),
+                     ": listen at a name of its own, or as that user"));
+  }
+  absl::StatusOr<UniqueFd> socket =
+      ListenOn(address.socket_name(), SOCK_SEQPACKET, ModeOfFile(options));
   if (!socket.ok()) {
     return socket.status();
-  }
-  // Who they are is checked when they greet.
-  if (address.kind() == Address::Kind::kShmPath && !options.allowed_uids.empty() &&
-      chmod(address.socket_name().name.c_str(), 0666) != 0) {
-    return SystemError(errno, "letting other users connect to a socket file");
   }
   UniqueFd events(epoll_create1(EPOLL_CLOEXEC));
   if (absl::Status watched = Watch(events, socket->get()); !watched.ok()) {
@@ -51,73 +67,175 @@ absl::StatusOr<std::unique_ptr<ShmListener>> ShmListener::Listen(const Address& 
       new ShmListener(*std::move(socket), std::move(events), address, options));
 }
 
-absl::StatusOr<std::optional<ServerHandshake>> ShmListener::AcceptHandshake() {
-  absl::StatusOr<std::optional<UniqueFd>> socket = AcceptOnce(socket_.get());
-  if (!socket.ok()) {
-    return socket.status();
-  }
-  if (!*socket) {
-    return std::nullopt;
-  }
-  return ServerHandshake(**std::move(socket), address_, geteuid(), options_);
-}
-
 absl::StatusOr<std::unique_ptr<Channel>> ShmListener::Accept(absl::Duration timeout) {
   const Deadline deadline = Deadline::After(timeout);
-  while (true) {
-    const absl::Status accepted = AcceptAll();
-    // Also when that failed: clients that said nothing may be what holds all descriptors.
-    if (std::unique_ptr<Channel> channel = FinishOne()) {
-      return channel;
+  for (int late_turns = 0; true;) {
+    // Before the turn, as what had come by the deadline came in time; and what came then may take
+    // some turns.
+    late_turns += deadline.passed() ? 1 : 0;
+    absl::StatusOr<Turn> turn = TakeTurn();
+    if (!turn.ok()) {
+      return turn.status();
     }
-    if (!accepted.ok()) {
-      return accepted;
+    if (turn->channel != nullptr) {
+      return std::move(turn->channel);
     }
-    if (deadline.passed()) {
+    if (late_turns > 0 && (turn->next != Turn::Next::kTurn || late_turns > kMostLateTurns)) {
       return NoClientCame(address_.text(), timeout);
     }
-    WaitForAny(deadline);
+    WaitFor(turn->next, deadline);
   }
 }
 
-absl::Status ShmListener::AcceptAll() {
-  while (true) {
-    absl::StatusOr<std::optional<ServerHandshake>> handshake = AcceptHandshake();
-    if (!handshake.ok() || !*handshake) {
-      return handshake.status();
-    }
-    if (absl::Status watched = Watch(events_, handshake->value().fd()); !watched.ok()) {
-      return watched;
-    }
-    greeting_.push_back({.handshake = **std::move(handshake),
-                         .deadline = Deadline::After(options_.connect_timeout)});
+absl::StatusOr<ShmListener::Turn> ShmListener::TakeTurn() {
+  if (std::unique_ptr<Channel> channel = DropSilent()) {
+    return Turn{.channel = std::move(channel), .next = Turn::Next::kTurn};
   }
-}
-
-std::unique_ptr<Channel> ShmListener::FinishOne() {
-  for (auto it = greeting_.begin(); it != greeting_.end();) {
-    const int fd = it->handshake.fd();
-    absl::StatusOr<std::unique_ptr<Channel>> channel = it->handshake.Finish();
-    if (channel.ok() && *channel == nullptr && !it->deadline.passed()) {
-      ++it;
+  std::array<epoll_event, kEventsPerTurn> events;
+  const int ready = epoll_wait(events_.get(), events.data(), kEventsPerTurn, 0);
+  Turn turn = {.channel = nullptr, .next = ready > 0 ? Turn::Next::kTurn : Turn::Next::kWait};
+  absl::Status accepted;
+  for (int i = 0; i < ready && turn.channel == nullptr; ++i) {
+    if (events[i].data.fd != socket_.get()) {
+      turn.channel = Finish(events[i].data.fd);
       continue;
     }
-    it = greeting_.erase(it);
-    if (channel.ok() && *channel != nullptr) {
-      Unwatch(events_, fd);  // its doorbell is no business of the listener's any more
-      return *std::move(channel);
+    const absl::StatusOr<TakenIn> taken = TakeIn();
+    accepted = taken.status();
+    if (taken.ok() && taken->strangers > 0 && !taken->all) {
+      turn.next = Turn::Next::kRest;
+    }
+  }
+  if (turn.channel == nullptr && !accepted.ok()) {
+    return accepted;
+  }
+  return turn;
+}
+
+absl::StatusOr<ShmListener::TakenIn> ShmListener::TakeIn() {
+  TakenIn taken;
+  for (int i = 0; i < kConnectionsPerTurn && !taken.all; ++i) {
+    absl::StatusOr<std::optional<UniqueFd>> socket = AcceptConnection();
+    if (!socket.ok()) {
+      return socket.status();
+    }
+    if (!*socket) {
+      taken.all = true;
+      continue;
+    }
+    absl::StatusOr<ServerHandshake> handshake =
+        ServerHandshake::Begin(**std::move(socket), address_, geteuid(), options_);
+    if (!handshake.ok()) {
+      Refused(handshake.status());
+      ++taken.strangers;
+      continue;
+    }
+    if (absl::Status kept = Keep(*std::move(handshake)); !kept.ok()) {
+      return kept;
+    }
+  }
+  return taken;
+}
+
+absl::StatusOr<std::optional<UniqueFd>> ShmListener::AcceptConnection() {
+  absl::StatusOr<std::optional<UniqueFd>> socket = AcceptOnce(socket_.get());
+  if (absl::IsResourceExhausted(socket.status()) && !greetings_.empty()) {
+    // Those that say nothing may be what holds all descriptors.
+    MakeRoom(std::string(socket.status().message()));
+    return AcceptOnce(socket_.get());
+  }
+  return socket;
+}
+
+absl::Status ShmListener::Keep(ServerHandshake handshake) {
+  if (greetings_.size() >= max_greetings()) {
+    MakeRoom(absl::StrCat("more clients than ChannelOptions::max_greetings, ", max_greetings(),
+                          ", had connected and not greeted yet"));
+  }
+  const int fd = handshake.fd();
+  if (absl::Status watched = Watch(events_, fd); !watched.ok()) {
+    return watched;
+  }
+  greetings_.push_back(
+      {.handshake = std::move(handshake), .deadline = Deadline::After(options_.connect_timeout)});
+  by_socket_[fd] = std::prev(greetings_.end());
+  return absl::OkStatus();
+}
+
+std::unique_ptr<Channel> ShmListener::Finish(int fd) {
+  const auto found = by_socket_.find(fd);
+  if (found == by_socket_.end()) {
+    return nullptr;  // dropped in this turn
+  }
+  const Greetings::iterator greeting = found->second;
+  absl::StatusOr<std::unique_ptr<Channel>> channel = greeting->handshake.Finish();
+  if (channel.ok() && *channel == nullptr) {
+    return nullptr;
+  }
+  Unwatch(events_, fd);
+  by_socket_.erase(found);
+  greetings_.erase(greeting);
+  if (!channel.ok()) {
+    Refused(channel.status());
+    return nullptr;
+  }
+  return *std::move(channel);
+}
+
+std::unique_ptr<Channel> ShmListener::DropSilent() {
+  while (!greetings_.empty() && greetings_.front().deadline.passed()) {
+    const int fd = greetings_.front().handshake.fd();
+    if (std::unique_ptr<Channel> channel = Finish(fd)) {
+      return channel;
+    }
+    if (by_socket_.contains(fd)) {
+      DropOldest();
     }
   }
   return nullptr;
 }
 
-void ShmListener::WaitForAny(const Deadline& deadline) {
-  pollfd events = {.fd = doorbell(), .events = POLLIN, .revents = 0};
-  Deadline::Clock::duration left = deadline.Left(kLongestPoll);
-  for (const Greeting& greeting : greeting_) {
-    left = greeting.deadline.Left(left);
+void ShmListener::DropOldest() {
+  const int fd = greetings_.front().handshake.fd();
+  Unwatch(events_, fd);
+  by_socket_.erase(fd);
+  greetings_.pop_front();
+  ++stats_.silent;
+}
+
+void ShmListener::MakeRoom(const std::string& why) {
+  greetings_.front().handshake.Refuse(absl::ResourceExhaustedError(why));
+  DropOldest();
+}
+
+void ShmListener::Refused(const absl::Status& why) {
+  ++stats_.refused;
+  stats_.last_refusal = std::string(why.message());
+}
+
+size_t ShmListener::max_greetings() const {
+  if (options_.max_greetings > 0) {
+    return options_.max_greetings;
   }
-  const timespec timeout = ToTimespec(left);
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return std::max<size_t>(limit.rlim_cur / 4, 1);
+}
+
+Deadline ShmListener::next_deadline() const {
+  return greetings_.empty() ? Deadline::After(absl::InfiniteDuration())
+                            : greetings_.front().deadline;
+}
+
+void ShmListener::WaitFor(Turn::Next next, const Deadline& deadline) const {
+  if (next == Turn::Next::kTurn) {
+    return;
+  }
+  const bool rest = next == Turn::Next::kRest;
+  pollfd events = {.fd = rest ? -1 : doorbell(), .events = POLLIN, .revents = 0};
+  const Deadline::Clock::duration left = next_deadline().Left(deadline.Left(kLongestPoll));
+  const timespec timeout = ToTimespec(
+      rest ? std::min<Deadline::Clock::duration>(left, absl::ToChronoNanoseconds(kRest)) : left);
   ppoll(&events, 1, &timeout, nullptr);
 }
 

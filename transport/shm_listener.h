@@ -1,10 +1,12 @@
 // A listener whose channels are in shared memory.
 #pragma once
 
-#include <deque>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -19,25 +21,50 @@ namespace shoal {
 // See Listener. All clients that have connected and not greeted yet are waited for at once.
 class ShmListener final : public Listener {
  public:
+  // Connections that one turn takes in at most, so that others have theirs.
+  static constexpr int kConnectionsPerTurn = 16;
+
+  // How long to leave strangers alone after a turn that had as many of them as it could take: each
+  // costs some microseconds, and they must not cost those who are served more than a part of these.
+  static constexpr absl::Duration kRest = absl::Milliseconds(1);
+
+  // kInvalidArgument: the address is a name of another user's.
   static absl::StatusOr<std::unique_ptr<ShmListener>> Listen(const Address& address,
                                                              const ChannelOptions& options);
 
   absl::StatusOr<std::unique_ptr<Channel>> Accept(absl::Duration timeout) override;
   const std::string& address() const override { return address_.text(); }
-
   int doorbell() const override { return events_.get(); }
+  ListenerStats stats() const override { return stats_; }
 
-  // For event loops that keep the handshakes themselves: readable when AcceptHandshake() has
-  // something.
-  int fd() const { return socket_.get(); }
+  // What an event loop does with the rest.
+  struct Turn {
+    enum class Next {
+      kWait,  // until doorbell() is readable, or next_deadline()
+      kRest,  // for kRest
+      kTurn,  // until others have had theirs
+    };
 
-  // A client that has connected and not greeted yet, if there is one. Does not wait. The caller
-  // drops it if it has not greeted within ChannelOptions::connect_timeout.
-  absl::StatusOr<std::optional<ServerHandshake>> AcceptHandshake();
+    std::unique_ptr<Channel> channel;  // a client's, if one has greeted
+    Next next;
+  };
+
+  // A bounded piece of accepting, without waiting. kResourceExhausted: there is no descriptor for a
+  // connection.
+  absl::StatusOr<Turn> TakeTurn();
+
+  // When a silent client is to be dropped, by a turn.
+  Deadline next_deadline() const;
 
   const ChannelOptions& options() const { return options_; }
 
  private:
+  struct Greeting {
+    ServerHandshake handshake;
+    Deadline deadline;
+  };
+  using Greetings = std::list<Greeting>;
+
   ShmListener(UniqueFd socket, UniqueFd events, const Address& address,
               const ChannelOptions& options)
       : socket_(std::move(socket)),
@@ -45,22 +72,30 @@ class ShmListener final : public Listener {
         address_(address),
         options_(options) {}
 
-  struct Greeting {
-    ServerHandshake handshake;
-    Deadline deadline;
+  struct TakenIn {
+    int strangers = 0;
+    bool all = false;  // nobody else has connected
   };
-
-  // Takes in all that have connected.
-  absl::Status AcceptAll();
-  // The first that has greeted, or nullptr. Forgets those that failed or took too long.
-  std::unique_ptr<Channel> FinishOne();
-  void WaitForAny(const Deadline& deadline);
+  absl::StatusOr<TakenIn> TakeIn();
+  absl::StatusOr<std::optional<UniqueFd>> AcceptConnection();
+  absl::Status Keep(ServerHandshake handshake);
+  // The channel of the client with this socket, or nullptr. Forgets it when it has failed.
+  std::unique_ptr<Channel> Finish(int fd);
+  // Those whose time is over, up to one that has greeted at last, whose channel it returns.
+  std::unique_ptr<Channel> DropSilent();
+  void DropOldest();
+  void MakeRoom(const std::string& why);
+  void Refused(const absl::Status& why);
+  size_t max_greetings() const;
+  void WaitFor(Turn::Next next, const Deadline& deadline) const;
 
   UniqueFd socket_;
-  UniqueFd events_;  // an epoll of the socket and of all in greeting_
+  UniqueFd events_;  // an epoll of the socket and of all in greetings_
   Address address_;
   ChannelOptions options_;
-  std::deque<Greeting> greeting_;
+  Greetings greetings_;  // the oldest, whose deadline is the first, in front
+  std::unordered_map<int, Greetings::iterator> by_socket_;
+  ListenerStats stats_;
 };
 
 }  // namespace shoal

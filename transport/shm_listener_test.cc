@@ -57,8 +57,20 @@ class ShmListenerTest : public testing::Test {
     listener_ = ShmListener::Listen(address_, options).value();
   }
 
-  // A client that has greeted.
-  ClientHandshake Greeted() { return TryConnect(address_, SmallOptions()).value(); }
+  // A client that has knocked, and greets once it was let in.
+  ClientHandshake Knocking() { return TryConnect(address_, SmallOptions()).value(); }
+
+  // A client that has greeted and has no answer yet.
+  ClientHandshake Greeted() {
+    ClientHandshake client = Knocking();
+    ShmListener::Turn turn = listener_->TakeTurn().value();
+    while (turn.next == ShmListener::Turn::Next::kTurn) {
+      EXPECT_EQ(turn.channel, nullptr);
+      turn = listener_->TakeTurn().value();
+    }
+    EXPECT_EQ(client.Finish().value(), nullptr);
+    return client;
+  }
 
   // A client that says nothing.
   UniqueFd Silent() { return DialOnce(address_.socket_name()).value(); }
@@ -86,8 +98,11 @@ TEST_F(ShmListenerTest, KnowsItsAddressAsTheUserWroteIt) {
 }
 
 TEST_F(ShmListenerTest, AcceptsClientsInTheOrderInWhichTheyGreeted) {
-  ClientHandshake first = Greeted();
-  ClientHandshake second = Greeted();
+  ClientHandshake first = Knocking();
+  ClientHandshake second = Knocking();
+  EXPECT_THAT(AcceptNow(), Fails(kDeadlineExceeded, ""));
+  ASSERT_EQ(first.Finish().value(), nullptr);
+  ASSERT_EQ(second.Finish().value(), nullptr);
   const auto accepted = AcceptNow();
   ASSERT_THAT(accepted, Succeeds());
   EXPECT_NE(first.Finish().value(), nullptr);
@@ -143,18 +158,71 @@ TEST_F(ShmListenerTest, WakesToDropASilentClientWhileItWaitsForOthers) {
 }
 
 TEST_F(ShmListenerTest, AcceptsAClientBehindMoreSilentOnesThanItHasDescriptorsFor) {
-  ListenWith(ImpatientOptions());
+  ChannelOptions options = SmallOptions();
+  options.max_greetings = 1000;
+  ListenWith(options);
   std::vector<UniqueFd> silent;
   for (int i = 0; i < 20; ++i) {
     silent.push_back(Silent());
   }
-  ClientHandshake client = Greeted();
+  ClientHandshake client = Knocking();
   const LoweredLimit limit(RLIMIT_NOFILE, OpenDescriptors() + 8);
-  int attempts = 0;
-  while (!AcceptNow().ok() && attempts < 10) {
-    ++attempts;
+  EXPECT_THAT(AcceptNow(), Fails(kDeadlineExceeded, ""));
+  ASSERT_EQ(client.Finish().value(), nullptr);
+  EXPECT_THAT(AcceptNow(), Succeeds());
+}
+
+TEST_F(ShmListenerTest, DropsTheOldestSilentClientForANewOne) {
+  ChannelOptions options = SmallOptions();
+  options.max_greetings = 4;
+  ListenWith(options);
+  std::vector<UniqueFd> silent;
+  for (int i = 0; i < 10; ++i) {
+    silent.push_back(Silent());
   }
-  EXPECT_LT(attempts, 10);
+  EXPECT_THAT(AcceptNow(), Fails(kDeadlineExceeded, ""));
+  EXPECT_EQ(listener_->stats().silent, 6u);
+  EXPECT_TRUE(PeekPacket(silent[5].get(), 1).has_value()) << "it was told";
+  EXPECT_FALSE(PeekPacket(silent[6].get(), 1).has_value()) << "it may greet yet";
+  ClientHandshake client = Greeted();
+  EXPECT_THAT(AcceptNow(), Succeeds());
+}
+
+TEST_F(ShmListenerTest, KeepsAQuarterOfItsDescriptorsForSilentClients) {
+  const LoweredLimit limit(RLIMIT_NOFILE, 200);
+  std::vector<UniqueFd> silent;
+  for (int i = 0; i < 60; ++i) {
+    silent.push_back(Silent());
+  }
+  EXPECT_THAT(AcceptNow(), Fails(kDeadlineExceeded, ""));
+  EXPECT_EQ(listener_->stats().silent, 10u);
+}
+
+TEST_F(ShmListenerTest, TakesInOnlySoManyInATurn) {
+  std::vector<UniqueFd> silent;
+  for (int i = 0; i < ShmListener::kConnectionsPerTurn + 1; ++i) {
+    silent.push_back(Silent());
+  }
+  ASSERT_THAT(listener_->TakeTurn(), Succeeds());
+  pollfd waiting = {.fd = listener_->doorbell(), .events = POLLIN, .revents = 0};
+  EXPECT_EQ(poll(&waiting, 1, 0), 1) << "one of them is left";
+  EXPECT_EQ(listener_->TakeTurn()->next, ShmListener::Turn::Next::kTurn);
+  EXPECT_EQ(listener_->TakeTurn()->next, ShmListener::Turn::Next::kWait);
+}
+
+TEST_F(ShmListenerTest, CountsThoseThatItRefused) {
+  const UniqueFd foreign = Silent();
+  constexpr std::string_view kText = "GET / HTTP/1.1";
+  ASSERT_THAT(SendPacket(foreign.get(), std::as_bytes(std::span(kText)), {}), Succeeds());
+  EXPECT_THAT(AcceptNow(), Fails(kDeadlineExceeded, ""));
+  EXPECT_EQ(listener_->stats().refused, 1u);
+  EXPECT_NE(listener_->stats().last_refusal.find("does not speak Shoal's"), std::string::npos);
+}
+
+TEST_F(ShmListenerTest, RefusesANameOfAnotherUser) {
+  const Address address = Address::Parse("shm:test@" + std::to_string(geteuid() + 1)).value();
+  EXPECT_THAT(ShmListener::Listen(address, SmallOptions()),
+              Fails(kInvalidArgument, "whose clients refuse a server of user id"));
 }
 
 TEST_F(ShmListenerTest, LeavesAForeignClientBehind) {
@@ -169,9 +237,9 @@ TEST_F(ShmListenerTest, LeavesAForeignClientBehind) {
 }
 
 TEST_F(ShmListenerTest, ForgetsAClientThatWentAway) {
+  const size_t before = OpenDescriptors();
   Silent();
   Greeted();
-  const size_t before = OpenDescriptors();
   EXPECT_THAT(AcceptNow(), Fails(kDeadlineExceeded, ""));
   EXPECT_EQ(OpenDescriptors(), before);
 }
@@ -204,7 +272,11 @@ TEST_F(ShmListenerTest, AcceptsAThousandClientsThatLeaveAtOnce) {
 TEST_F(ShmListenerTest, AcceptsManyClientsThatComeAtOnce) {
   std::vector<ClientHandshake> clients;
   for (int i = 0; i < 100; ++i) {
-    clients.push_back(Greeted());
+    clients.push_back(Knocking());
+  }
+  EXPECT_THAT(AcceptNow(), Fails(kDeadlineExceeded, ""));
+  for (ClientHandshake& client : clients) {
+    ASSERT_EQ(client.Finish().value(), nullptr);
   }
   std::vector<std::unique_ptr<Channel>> channels;
   for (int i = 0; i < 100; ++i) {
@@ -232,14 +304,12 @@ TEST_F(ShmListenerTest, LeavesItsAddressToTheNext) {
   EXPECT_THAT(ShmListener::Listen(address_, SmallOptions()), Succeeds());
 }
 
-TEST_F(ShmListenerTest, HandsOutHandshakesToEventLoops) {
-  EXPECT_FALSE(listener_->AcceptHandshake().value().has_value());
+TEST_F(ShmListenerTest, TakesTurnsForEventLoops) {
+  EXPECT_EQ(listener_->TakeTurn()->next, ShmListener::Turn::Next::kWait);
   ClientHandshake client = Greeted();
-  EXPECT_THAT(WaitReadable(listener_->fd(), Deadline::After(absl::ZeroDuration())), Succeeds());
-  absl::StatusOr<std::optional<ServerHandshake>> handshake = listener_->AcceptHandshake();
-  ASSERT_THAT(handshake, Succeeds());
-  ASSERT_TRUE(handshake->has_value());
-  EXPECT_NE((*handshake)->Finish().value(), nullptr);
+  EXPECT_THAT(WaitReadable(listener_->doorbell(), Deadline::After(absl::ZeroDuration())),
+              Succeeds());
+  EXPECT_NE(listener_->TakeTurn()->channel, nullptr);
   EXPECT_NE(client.Finish().value(), nullptr);
 }
 

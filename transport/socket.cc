@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -12,6 +13,8 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <system_error>
+#include <thread>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -23,6 +26,7 @@ namespace {
 
 constexpr absl::Duration kLockPatience = absl::Seconds(1);
 constexpr int kLockRetryMs = 1;
+constexpr int kPassRights = 83;  // SO_PASSRIGHTS, which older headers do not have
 
 std::string Quoted(const SocketName& name) {
   return absl::StrCat("\"", absl::Utf8SafeCEscape(name.text), "\"");
@@ -80,6 +84,23 @@ absl::Status BindError(const SocketName& name, int error) {
   }
 }
 
+// An abstract name is "shoal/UID/NAME" or "shoal/UID#HASH".
+constexpr size_t kUserBegins = sizeof("shoal/") - 1;
+
+absl::Status NobodyListens(const SocketName& name) {
+  const std::string text =
+      absl::StrCat("nobody listens on ", Quoted(name), " (yet): start its server");
+  if (name.kind == SocketName::Kind::kPath) {
+    return absl::UnavailableError(text);
+  }
+  // A name belongs to one user in one network namespace, and an equal one elsewhere is not seen.
+  const std::string user = name.name.substr(0, name.name.find_first_of("/#", kUserBegins));
+  return absl::UnavailableError(absl::StrCat(
+      text, "; only servers of user id ", user.substr(std::min(kUserBegins, user.size())),
+      " in this network namespace were looked for: another user's is at shm:NAME@USER, and "
+      "containers meet at shm:/path"));
+}
+
 absl::Status DialError(const SocketName& name, int type, int error) {
   switch (error) {
     case ECONNREFUSED:
@@ -90,8 +111,7 @@ absl::Status DialError(const SocketName& name, int type, int error) {
       }
       [[fallthrough]];
     case ENOENT:
-      return absl::UnavailableError(
-          absl::StrCat("nobody listens on ", Quoted(name), " (yet): start its server"));
+      return NobodyListens(name);
     case EAGAIN:
       return absl::UnavailableError(absl::StrCat("too many connections wait at ", Quoted(name),
                                                  ": its server does not accept them"));
@@ -113,9 +133,8 @@ absl::Status DialError(const SocketName& name, int type, int error) {
   }
 }
 
-bool Enable(int fd, int option) {
-  const int on = 1;
-  return setsockopt(fd, SOL_SOCKET, option, &on, sizeof(on)) == 0;
+bool Set(int fd, int option, int value) {
+  return setsockopt(fd, SOL_SOCKET, option, &value, sizeof(value)) == 0;
 }
 
 absl::StatusOr<UniqueFd> NewSocket(int type) {
@@ -123,15 +142,16 @@ absl::StatusOr<UniqueFd> NewSocket(int type) {
   if (!fd) {
     return SystemError(errno, "creating a socket");
   }
-  if (type == SOCK_SEQPACKET && !Enable(fd.get(), SO_PASSCRED)) {
+  if (type == SOCK_SEQPACKET && !Set(fd.get(), SO_PASSCRED, 1)) {
     return CallRefused(errno, "setsockopt(SO_PASSCRED)", "creating a socket");
   }
+  // Accepted sockets inherit it, from the moment at which they were dialled.
+  Set(fd.get(), kPassRights, 0);
   return fd;
 }
 
-// Who gives or takes a path's name holds its directory's lock, for two servers that both found a
-// socket stale would else both remove it, the second one the first one's new socket. A lock file
-// would do as well, but stay behind.
+// Held to remove a stale socket. Two servers that both found it stale would else both remove it,
+// the second one the first one's new socket. A lock file would do as well, but stay behind.
 class DirectoryLock {
  public:
   static absl::StatusOr<DirectoryLock> Acquire(const SocketName& name) {
@@ -211,8 +231,8 @@ bool IsStale(const SocketAddress& address) {
   return probe && connect(probe.get(), address.get(), address.length) != 0 && errno == ECONNREFUSED;
 }
 
-// For who holds the directory's lock.
-absl::Status RemoveStaleSocket(const SocketName& name, int type, const SocketAddress& address) {
+// Whether the file at `name` is a stale socket, or not there; else what it is.
+absl::Status CheckStale(const SocketName& name, int type, const SocketAddress& address) {
   struct stat file {};
   if (lstat(name.name.c_str(), &file) != 0) {
     return errno == ENOENT ? absl::OkStatus() : BindError(name, errno);
@@ -222,11 +242,49 @@ absl::Status RemoveStaleSocket(const SocketName& name, int type, const SocketAdd
         Quoted(name),
         " is a file that is no socket and is left alone: remove it or choose another path"));
   }
-  if (!IsStale(address)) {
-    return AlreadyServed(name, type);
+  return IsStale(address) ? absl::OkStatus() : AlreadyServed(name, type);
+}
+
+// 0, or an error number. The kernel takes the mode of a socket file from the socket and the umask,
+// which all threads of a process share unless one asks for its own.
+int Bind(int fd, const SocketAddress& address, std::optional<mode_t> mode) {
+  int error = 0;
+  const auto bind_here = [&] { error = bind(fd, address.get(), address.length) == 0 ? 0 : errno; };
+  if (!mode || (*mode & (S_IRWXG | S_IRWXO)) == 0) {
+    bind_here();
+    return error;
   }
-  return unlink(name.name.c_str()) == 0 || errno == ENOENT ? absl::OkStatus()
-                                                           : BindError(name, errno);
+  try {
+    std::thread([&] {
+      if (unshare(CLONE_FS) == 0) {
+        umask(0);
+      }
+      bind_here();
+    }).join();
+  } catch (const std::system_error&) {
+    bind_here();  // no thread is to be had; the umask may keep others out
+  }
+  return error;
+}
+
+// 0, or an error number. Of servers that find the file stale at once, one gets it.
+absl::StatusOr<int> Reclaim(int fd, const SocketName& name, int type, const SocketAddress& address,
+                            std::optional<mode_t> mode) {
+  // Without the lock first, which a stranger may hold.
+  if (absl::Status stale = CheckStale(name, type, address); !stale.ok()) {
+    return stale;
+  }
+  absl::StatusOr<DirectoryLock> lock = DirectoryLock::Acquire(name);
+  if (!lock.ok()) {
+    return lock.status();
+  }
+  if (absl::Status stale = CheckStale(name, type, address); !stale.ok()) {
+    return stale;
+  }
+  if (unlink(name.name.c_str()) != 0 && errno != ENOENT) {
+    return BindError(name, errno);
+  }
+  return Bind(fd, address, mode);
 }
 
 // Whether accept() says with this that a connection broke while it waited: then comes the next one.
@@ -238,21 +296,22 @@ bool IsTheConnections(int error) {
 }
 
 absl::StatusOr<UniqueFd> BindAndListen(const SocketName& name, int type,
-                                       const SocketAddress& address) {
+                                       const SocketAddress& address, std::optional<mode_t> mode) {
   absl::StatusOr<UniqueFd> listener = NewSocket(type);
   if (!listener.ok()) {
     return listener;
   }
   // The socket file takes over the mode of the socket, so at no time can another user connect.
-  if (type == SOCK_SEQPACKET && fchmod(listener->get(), S_IRUSR | S_IWUSR) != 0) {
+  if (mode && fchmod(listener->get(), *mode) != 0) {
     return BindError(name, errno);
   }
-  int error = bind(listener->get(), address.get(), address.length) == 0 ? 0 : errno;
+  int error = Bind(listener->get(), address, mode);
   if (error == EADDRINUSE && name.kind == SocketName::Kind::kPath) {
-    if (absl::Status removed = RemoveStaleSocket(name, type, address); !removed.ok()) {
-      return removed;
+    const absl::StatusOr<int> reclaimed = Reclaim(listener->get(), name, type, address, mode);
+    if (!reclaimed.ok()) {
+      return reclaimed.status();
     }
-    error = bind(listener->get(), address.get(), address.length) == 0 ? 0 : errno;
+    error = *reclaimed;
   }
   if (error == EADDRINUSE) {
     return AlreadyServed(name, type);
@@ -271,23 +330,18 @@ absl::StatusOr<std::pair<UniqueFd, UniqueFd>> SocketPair() {
     return SystemError(errno, "creating a pair of sockets");
   }
   std::pair<UniqueFd, UniqueFd> ends(fds[0], fds[1]);
-  if (!Enable(fds[0], SO_PASSCRED) || !Enable(fds[1], SO_PASSCRED)) {
+  if (!Set(fds[0], SO_PASSCRED, 1) || !Set(fds[1], SO_PASSCRED, 1)) {
     return CallRefused(errno, "setsockopt(SO_PASSCRED)", "creating a pair of sockets");
   }
   return ends;
 }
 
-absl::StatusOr<UniqueFd> ListenOn(const SocketName& name, int type) {
+absl::StatusOr<UniqueFd> ListenOn(const SocketName& name, int type, std::optional<mode_t> mode) {
   absl::StatusOr<SocketAddress> address = ToSocketAddress(name);
-  if (!address.ok()) {
-    return address.status();
-  }
-  if (name.kind == SocketName::Kind::kAbstract) {
-    return BindAndListen(name, type, *address);
-  }
-  absl::StatusOr<DirectoryLock> lock = DirectoryLock::Acquire(name);
-  return lock.ok() ? BindAndListen(name, type, *address) : lock.status();
+  return address.ok() ? BindAndListen(name, type, *address, mode) : address.status();
 }
+
+void AllowDescriptors(int fd) { Set(fd, kPassRights, 1); }
 
 absl::StatusOr<UniqueFd> DialOnce(const SocketName& name, int type) {
   absl::StatusOr<SocketAddress> address = ToSocketAddress(name);

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "shoal/transport/channel_errors.h"
 #include "shoal/transport/deadline.h"
+#include "shoal/transport/same_user.h"
 #include "shoal/transport/socket.h"
 #include "shoal/transport/socket_channel.h"
 #include "shoal/transport/stream_socket.h"
@@ -19,7 +20,7 @@ Peer PeerBehind(int fd, std::string address, Address::Kind kind) {
   if (kind == Address::Kind::kUnix) {
     const absl::StatusOr<ucred> process = PeerCredentials(fd);
     peer.pid = process.ok() ? process->pid : 0;
-    peer.uid = process.ok() ? process->uid : kNoUid;
+    peer.uid = process.ok() && !IsUnknownUser(process->uid) ? process->uid : kNoUid;
   }
   return peer;
 }

@@ -23,6 +23,7 @@ class SocketListener final : public Listener {
   absl::StatusOr<std::unique_ptr<Channel>> Accept(absl::Duration timeout) override;
   const std::string& address() const override { return address_; }
   int doorbell() const override { return socket_.get(); }
+  ListenerStats stats() const override { return {}; }
 
  private:
   SocketListener(UniqueFd socket, std::string address, const ChannelOptions& options)

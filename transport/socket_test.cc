@@ -35,6 +35,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
+constexpr int kPassRights = 83;  // SO_PASSRIGHTS
+
 // Process ids are no distinction: tests in different pid namespaces share the abstract names.
 SocketName FreshName() {
   std::random_device random;
@@ -241,8 +243,41 @@ TEST(Listener, NeedsADirectory) {
   EXPECT_EQ(ListenOn(name).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST(Listener, NeedsNoLockWhereNoFileIsStale) {
+  const Directory directory;
+  const UniqueFd lock(open(directory.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_EQ(flock(lock.get(), LOCK_EX), 0);
+  const absl::StatusOr<UniqueFd> listener = ListenOn(directory.Name());
+  EXPECT_TRUE(listener.ok()) << listener.status();
+  EXPECT_EQ(ListenOn(directory.Name()).status().code(), absl::StatusCode::kAlreadyExists);
+}
+
+TEST(Listener, GivesASocketFileItsModeWhateverTheUmask) {
+  const Directory directory;
+  const mode_t before = umask(0077);
+  const absl::StatusOr<UniqueFd> listener = ListenOn(directory.Name(), SOCK_SEQPACKET, 0666);
+  EXPECT_EQ(umask(before), 0077u) << "and leaves the umask";
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  struct stat file {};
+  ASSERT_EQ(stat(directory.Name().name.c_str(), &file), 0);
+  EXPECT_EQ(file.st_mode & 0777, 0666u);
+}
+
+TEST(Listener, TakesNoDescriptorsBeforeItAllowsThem) {
+  const SocketName name = FreshName();
+  const UniqueFd listener = Good(ListenOn(name));
+  const UniqueFd dialled = Good(DialOnce(name));
+  EXPECT_EQ(Option(listener, kPassRights), 0) << "this test needs Linux 6.16";
+  const UniqueFd accepted = Accepted(listener);
+  EXPECT_EQ(Option(dialled, kPassRights), 0);
+  EXPECT_EQ(Option(accepted, kPassRights), 0);
+  AllowDescriptors(accepted.get());
+  EXPECT_EQ(Option(accepted, kPassRights), 1);
+}
+
 TEST(Listener, DoesNotWaitForEverForTheDirectorysLock) {
   const Directory directory;
+  Good(ListenOn(directory.Name()));  // leaves its file
   const UniqueFd lock(open(directory.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   ASSERT_EQ(flock(lock.get(), LOCK_EX), 0);
   EXPECT_EQ(ListenOn(directory.Name()).status().code(), absl::StatusCode::kUnavailable);

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -35,6 +36,14 @@ struct ChannelStats {
   uint64_t slabs = 0;            // of this side's outbox
   uint64_t slabs_bytes = 0;      // all of them together
   uint64_t huge_page_bytes = 0;  // those of them that are in huge pages
+};
+
+// What a listener at `shm:` has done with those who are not its clients, over its life. Zero over
+// sockets, which let everybody in.
+struct ListenerStats {
+  uint64_t refused = 0;      // another user's, or greeted wrongly
+  uint64_t silent = 0;       // dropped before they had greeted: see ChannelOptions::max_greetings
+  std::string last_refusal;  // the last one's reason, as it heard it
 };
 
 ChannelStats StatsOf(const WriterCounters& written, const ReaderCounters& read);

@@ -173,7 +173,7 @@ std::string NameOf(const sockaddr_storage& address, socklen_t length,
 
 absl::StatusOr<UniqueFd> ListenStream(const Address& address) {
   if (address.kind() == Address::Kind::kUnix) {
-    return ListenOn(address.socket_name(), SOCK_STREAM);
+    return ListenOn(address.socket_name(), SOCK_STREAM, std::nullopt);
   }
   const absl::StatusOr<Addresses> found = Resolve(address, AI_PASSIVE);
   if (!found.ok()) {

@@ -1,11 +1,9 @@
 #include "shoal/transport/trust.h"
 
-#include <unistd.h>
-
 namespace shoal {
 
 Trust TrustIn(const Peer& peer, const ChannelOptions& options) {
-  return options.trust.value_or(peer.uid == geteuid() ? Trust::kPeer : Trust::kNone);
+  return options.trust.value_or(peer.same_user ? Trust::kPeer : Trust::kNone);
 }
 
 }  // namespace shoal

@@ -50,7 +50,9 @@ class Victim {
  public:
   static std::unique_ptr<Victim> Server(UniqueFd socket) {
     auto victim = std::make_unique<Victim>();
-    victim->server_.emplace(std::move(socket), SomeAddress(), geteuid(), Options());
+    auto begun = ServerHandshake::Begin(std::move(socket), SomeAddress(), geteuid(), Options());
+    Require(begun.ok(), "a server lets its own user greet");
+    victim->server_.emplace(*std::move(begun));
     return victim;
   }
 
@@ -148,6 +150,19 @@ class Peer {
     SendPatched(message, input);
   }
 
+  void Prelude(Input& input) {
+    capnp::MallocMessageBuilder message;
+    auto greeting = message.initRoot<schema::Greeting>();
+    greeting.setMagic(kMagic);
+    greeting.setVersion(kProtocolVersion);
+    if (input.Byte() % 2 == 0) {
+      greeting.setKnock();
+    } else {
+      greeting.setWelcome();
+    }
+    SendPatched(message, input);
+  }
+
   void Bytes(Input& input) {
     const auto bytes = input.Block(kMostBytes);
     Send(std::vector<uint8_t>(bytes.begin(), bytes.end()), input);
@@ -223,6 +238,8 @@ void Step(Input& input, Peer& peer, Victim& victim) {
       return peer.Empty();
     case HandshakeStep::kMessage:
       return peer.Message();
+    case HandshakeStep::kPrelude:
+      return peer.Prelude(input);
   }
 }
 

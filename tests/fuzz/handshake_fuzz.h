@@ -18,7 +18,8 @@ enum class HandshakeStep : uint8_t {
   kLeave,    // the peer closes its socket
   kEmpty,    // a packet without a byte
   kMessage,  // a message in the ring, if there is a channel
-  kLast = kMessage,
+  kPrelude,  // a knock or a welcome
+  kLast = kPrelude,
 };
 
 // The fields of a greeting that a program may set, as bits.

@@ -64,6 +64,13 @@ std::vector<uint8_t> Refusal(uint32_t version, uint16_t reason) {
   return program.bytes();
 }
 
+std::vector<uint8_t> Prelude(uint8_t side, uint8_t kind) {
+  Program program = Begun(side, HandshakeStep::kPrelude);
+  program.Byte(kind);
+  Send(program, {});
+  return program.bytes();
+}
+
 std::vector<uint8_t> Text(uint8_t side, std::string_view text) {
   Program program = Begun(side, HandshakeStep::kBytes);
   program.Block(text).Byte(0);
@@ -255,6 +262,9 @@ std::vector<Seed> HandshakeSeeds() {
       {"foreign", Text(kServer, "GET / HTTP/1.1\r\n\r\n"), StatusCode::kInvalidArgument},
       {"too-long", Text(kClient, std::string(5000, 'x')), StatusCode::kDataLoss},
       {"nothing", {kServer}, StatusCode::kDeadlineExceeded},
+      {"knock", Prelude(kServer, 0), StatusCode::kDeadlineExceeded},
+      {"knock-at-client", Prelude(kClient, 0), StatusCode::kDataLoss},
+      {"welcome-unasked", Prelude(kClient, 1), StatusCode::kDataLoss},
       {"leaves", Begun(kServer, HandshakeStep::kLeave).bytes(), StatusCode::kUnavailable},
       {"empty-packet", Begun(kServer, HandshakeStep::kEmpty).bytes(), StatusCode::kDataLoss},
   };
