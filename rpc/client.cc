@@ -105,7 +105,8 @@ private:
       return connectStream(kj::mv(parsed));
     }
     auto trying =
-        tryConnectChannel(context.getPort(), offers[next], options.channel)
+        tryConnectChannel(context.getPort(), offers[next],
+                          forUpgrade(options.channel, options.upgradeTrust))
             .catch_([&offer = offers[next]](kj::Exception&& exception) {
               KJ_LOG(INFO, "shared memory that is offered cannot be used", offer, exception);
               return kj::Maybe<kj::Own<Channel>>(nullptr);

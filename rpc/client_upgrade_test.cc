@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <string>
 #include <thread>
@@ -14,6 +15,7 @@
 #include "shoal/rpc/server.h"
 #include "shoal/tests/echo_server.h"
 #include "shoal/transport/channel.h"
+#include "shoal/transport/stats.h"
 
 namespace shoal {
 namespace {
@@ -103,6 +105,34 @@ TEST_F(ClientUpgrade, FallsBackToTcpWhenTheOfferDoesNotAnswer) {
   RpcClientOptions impatient;
   impatient.channel.connect_timeout = absl::Milliseconds(50);
   EXPECT_EQ(reachedAt(kj::str("127.0.0.1:", port), impatient), kj::str("127.0.0.1:", port).cStr());
+}
+
+uint64_t copiedWords() {
+  // By all channels of this process.
+  uint64_t words = 0;
+  const auto channels = ObserveChannels(getpid());
+  EXPECT_TRUE(channels.ok()) << channels.status();
+  for (const ObservedChannel& channel: *channels) {
+    words += channel.stats.words_copied_in;
+  }
+  return words;
+}
+
+uint64_t copiedInACall(uint port, RpcClientOptions options) {
+  RpcClient client(kj::str("127.0.0.1:", port), 0u, capnp::ReaderOptions(), options);
+  auto request = client.getMain<test::Echo>().sumRequest();
+  request.initData(80'000);
+  request.send().wait(client.getWaitScope());
+  return copiedWords();
+}
+
+TEST_F(ClientUpgrade, ReadsFromACopyAsTcpDoesUnlessItIsToldTo) {
+  RpcServerOptions trusting;
+  trusting.upgradeTrust = Trust::kPeer;
+  const uint inPlace = serve("127.0.0.1", trusting);
+  EXPECT_EQ(copiedInACall(inPlace, {}), 0);
+  const uint copying = serve("127.0.0.1");
+  EXPECT_GE(copiedInACall(copying, {}), 10'000);
 }
 
 TEST_F(ClientUpgrade, IsOfferedNoMoreWhenTheServerIsGone) {

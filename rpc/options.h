@@ -26,6 +26,11 @@ struct RpcServerOptions {
   // At a TCP address, offers shared memory as well to clients on this machine that can use it; see
   // RpcClientOptions::upgrade.
 
+  Trust upgradeTrust = Trust::kNone;
+  // How messages are read over shared memory that took the place of TCP. kNone: from a copy, as
+  // TCP's are, for whoever chose a TCP address asked for no more trust than that. kPeer: as
+  // `channel.trust` says, in place by default for this process's user: faster above 248 bytes.
+
   uint threads = 0;
   // How many threads serve connections, each with an event loop and its share of the connections.
   // 0: the thread of the RpcServer serves them itself. With threads, the server must be given a
@@ -46,6 +51,9 @@ struct RpcClientOptions {
   // At a TCP address of this machine, uses the shared memory that an RpcServer there offers, and
   // TCP where none does. Only a server with this process's user id, or one of
   // ChannelOptions::allowed_uids, is accepted, so nobody else can lure a client off its port.
+
+  Trust upgradeTrust = Trust::kNone;
+  // See RpcServerOptions::upgradeTrust.
 
   bool reconnect = false;
   // Makes a new connection for the first call on the main interface after the old one was lost.

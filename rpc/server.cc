@@ -70,7 +70,8 @@ struct RpcServer::Impl final: private kj::TaskSet::ErrorHandler {
                        .then([this, options = kj::mv(options)](kj::Own<kj::NetworkAddress> parsed) {
                          auto receiver = parsed->listen();
                          if (options.upgrade) {
-                           offerSharedMemory(*receiver, options.channel);
+                           offerSharedMemory(*receiver,
+                                             forUpgrade(options.channel, options.upgradeTrust));
                          }
                          const uint port = receiver->getPort();
                          return listen(kj::mv(receiver), port);
@@ -99,9 +100,15 @@ struct RpcServer::Impl final: private kj::TaskSet::ErrorHandler {
         .then([this](kj::Own<kj::AsyncIoStream> stream) {
           context->requireOwnProcess();
           serve(kj::mv(stream));
+          return awaitTurn();
         })
         .catch_([this](kj::Exception&& exception) { return awaitDescriptors(kj::mv(exception)); })
         .then([this, &receiver]() { return acceptFrom(receiver); });
+  }
+
+  kj::Promise<void> awaitTurn() {
+    // Through the event port: accept() goes on at once while clients connect, and others starve.
+    return context->getPort().getTimer().afterDelay(0 * kj::NANOSECONDS);
   }
 
   kj::Promise<void> awaitDescriptors(kj::Exception&& exception) {

@@ -136,4 +136,11 @@ kj::Array<kj::String> sharedMemoryOffers(kj::StringPtr addresses,
   return offers.releaseAsArray();
 }
 
+ChannelOptions forUpgrade(ChannelOptions options, Trust upgradeTrust) {
+  if (upgradeTrust == Trust::kNone) {
+    options.trust = Trust::kNone;
+  }
+  return options;
+}
+
 }  // namespace shoal

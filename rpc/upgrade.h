@@ -9,6 +9,7 @@
 #include "kj/array.h"
 #include "kj/common.h"
 #include "kj/string.h"
+#include "shoal/transport/options.h"
 
 namespace shoal {
 
@@ -27,5 +28,8 @@ kj::Array<kj::String> sharedMemoryOffers(kj::StringPtr addresses,
 // if they are not this machine's. In the order of the kernel's choice between listening sockets,
 // the address itself before any address; and for each, this user's server before those of
 // `otherUids`.
+
+ChannelOptions forUpgrade(ChannelOptions options, Trust upgradeTrust);
+// Those of a connection that takes the place of one over TCP: see RpcServerOptions::upgradeTrust.
 
 }  // namespace shoal

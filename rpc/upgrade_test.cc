@@ -10,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "kj/debug.h"
+#include "shoal/rpc/options.h"
 
 namespace shoal {
 namespace {
@@ -23,6 +24,17 @@ std::vector<std::string> offers(kj::StringPtr addresses) {
     texts.push_back(offer.cStr());
   }
   return texts;
+}
+
+TEST(Upgrade, GivesNoMoreTrustThanTcpUnlessToldTo) {
+  ChannelOptions options;
+  EXPECT_EQ(forUpgrade(options, Trust::kNone).trust, Trust::kNone);
+  EXPECT_EQ(forUpgrade(options, Trust::kPeer).trust, std::nullopt);
+  options.trust = Trust::kPeer;
+  EXPECT_EQ(forUpgrade(options, Trust::kNone).trust, Trust::kNone);
+  EXPECT_EQ(forUpgrade(options, Trust::kPeer).trust, Trust::kPeer);
+  EXPECT_EQ(RpcServerOptions().upgradeTrust, Trust::kNone);
+  EXPECT_EQ(RpcClientOptions().upgradeTrust, Trust::kNone);
 }
 
 TEST(Upgrade, AServersOfferNamesTheAddressItIsBoundTo) {
