@@ -146,17 +146,17 @@ absl::StatusOr<std::optional<Hello>> ParseGreeting(Packet& packet, const Peer& p
                      std::string(Name(side)), " \"", options.protocol,
                      "\"; check the address, or ChannelOptions::protocol on both sides"));
   }
-  return Hello{.epoch = hello.getEpoch(),
-               .shape = {.slots = hello.getSlots(),
-                         .receipts = hello.getReceipts(),
-                         .slab_bytes = hello.getSlabBytes()},
-               .peer_slabs_bytes = hello.getPeerSlabsBytes(),
-               .max_fds_per_message =
-                   std::min(hello.getMaxFdsPerMessage(), ChannelOptions::kMaxFdsPerMessage),
-               .max_message_words =
-                   std::min(hello.getMaxMessageWords(), ChannelOptions::kMaxMessageWords),
-               .control = std::move(packet.fds[0]),
-               .slab = std::move(packet.fds[1])};
+  return Hello{
+      .epoch = hello.getEpoch(),
+      .shape = {.slots = hello.getSlots(),
+                .receipts = hello.getReceipts(),
+                .slab_bytes = hello.getSlabBytes()},
+      .peer_slabs_bytes = hello.getPeerSlabsBytes(),
+      .max_fds_per_message =
+          std::min(hello.getMaxFdsPerMessage(), ChannelOptions::kMaxFdsPerMessage),
+      .max_message_words = std::min(hello.getMaxMessageWords(), ChannelOptions::kMaxMessageWords),
+      .control = std::move(packet.fds[0]),
+      .slab = std::move(packet.fds[1])};
 }
 
 }  // namespace

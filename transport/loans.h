@@ -41,8 +41,8 @@ class Loans {
   struct Loan {
     Slab* slab = nullptr;  // none: this number is free
     BlockAllocator::Block block{};
-    // Of what was published, in debug builds alone. A member in every build, as code that is compiled
-    // otherwise than this library has the same layout.
+    // Of what was published, in debug builds alone. A member in every build, as code that is
+    // compiled otherwise than this library has the same layout.
     uint32_t used_words = 0;
     uint64_t digest = 0;
   };
