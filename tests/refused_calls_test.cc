@@ -89,9 +89,9 @@ INSTANTIATE_TEST_SUITE_P(
 class CallWithoutAFallback : public testing::TestWithParam<std::tuple<Named, int>> {};
 
 TEST_P(CallWithoutAFallback, IsNamedInTheError) {
-  const auto& [named, error] = GetParam();
+  const Named& named = std::get<0>(GetParam());
   const Server server;
-  WhileFailing(named.call, error, [&] {
+  WhileFailing(named.call, std::get<1>(GetParam()), [&] {
     const absl::Status status = Connect(server.address.text()).status();
     EXPECT_THAT(Text(status), AllOf(HasSubstr("the system refuses " + named.text),
                                     HasSubstr("use unix: or TCP")));
