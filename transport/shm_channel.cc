@@ -331,7 +331,7 @@ absl::StatusOr<std::optional<IncomingMessage>> ShmChannel::TakeNext() {
     }
   }
   if (life_.HungUpAsNothingCame()) {
-    return TryReceive();
+    return TakeNext();
   }
   return std::nullopt;
 }
