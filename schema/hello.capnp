@@ -48,6 +48,10 @@ struct Hello {
 
   maxMessageWords @7 :UInt64;
   # The largest message that the sender accepts.
+
+  claim @8 :Text;
+  # From a client: a connection of another kind that it has with the same server already, which the server is to
+  # confirm, in words that only the programs above the channel know. Empty when it claims nothing.
 }
 
 struct Refusal {

@@ -155,6 +155,7 @@ absl::StatusOr<std::optional<Hello>> ParseGreeting(Packet& packet, const Peer& p
       .max_fds_per_message =
           std::min(hello.getMaxFdsPerMessage(), ChannelOptions::kMaxFdsPerMessage),
       .max_message_words = std::min(hello.getMaxMessageWords(), ChannelOptions::kMaxMessageWords),
+      .claim = hello.getClaim().cStr(),
       .control = std::move(packet.fds[0]),
       .slab = std::move(packet.fds[1])};
 }
@@ -165,7 +166,8 @@ std::string TheOther(Side side, const Peer& peer) {
   return absl::StrCat("the ", std::string(Name(Other(side))), " at ", peer.Describe());
 }
 
-absl::Status SendHello(int fd, Outbox& own, const Peer& peer, const ChannelOptions& options) {
+absl::Status SendHello(int fd, Outbox& own, const Peer& peer, const ChannelOptions& options,
+                       std::string_view claim) {
   capnp::MallocMessageBuilder message(64);
   auto hello = NewGreeting(message).initHello();
   hello.setEpoch(own.control().header.epoch);
@@ -175,6 +177,7 @@ absl::Status SendHello(int fd, Outbox& own, const Peer& peer, const ChannelOptio
   hello.setPeerSlabsBytes(options.max_peer_slabs_bytes);
   hello.setMaxFdsPerMessage(options.max_fds_per_message);
   hello.setProtocol(options.protocol);
+  hello.setClaim(std::string(claim));
   hello.setMaxMessageWords(ReceiveLimit(options, TrustIn(peer, options)).words);
   const std::array<int, kRegions> fds = {own.control_region().fd(), own.slab_region().fd()};
   absl::Status sent = SendGreeting(fd, message, fds);

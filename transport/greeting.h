@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -33,13 +34,15 @@ struct Hello {
   uint64_t peer_slabs_bytes;
   uint32_t max_fds_per_message;
   uint64_t max_message_words;
+  std::string claim;
   UniqueFd control;
   UniqueFd slab;
 };
 
 // All send over `fd`, the connection's socket, with the effective user id of this process and the
 // errors of SendPacket(). A hello to `peer` gives the descriptors of `own` away.
-absl::Status SendHello(int fd, Outbox& own, const Peer& peer, const ChannelOptions& options);
+absl::Status SendHello(int fd, Outbox& own, const Peer& peer, const ChannelOptions& options,
+                       std::string_view claim = {});
 absl::Status SendKnock(int fd);
 absl::Status SendWelcome(int fd);
 

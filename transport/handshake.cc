@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "shoal/transport/greeting.h"
@@ -133,13 +134,17 @@ absl::StatusOr<PeerOutbox> MapRegions(Hello& hello, const Peer& peer,
   return theirs;
 }
 
-// What both sides know of each other once the peer's greeting has come and is right.
+}  // namespace
+
+// Complete once the peer's greeting has come and is right.
 struct Met {
   Peer peer;
   Hello hello;
   PeerOutbox theirs;
   PeerWatch watch;
 };
+
+namespace {
 
 // What a look at the socket has found.
 struct Heard {
@@ -199,7 +204,8 @@ std::unique_ptr<Channel> Join(UniqueFd socket, Outbox own, Met met, const Channe
 }  // namespace
 
 absl::StatusOr<ClientHandshake> ClientHandshake::Begin(UniqueFd socket, const Address& address,
-                                                       uid_t uid, const ChannelOptions& options) {
+                                                       uid_t uid, const ChannelOptions& options,
+                                                       std::string_view claim) {
   const Handshake side = {socket.get(), address, uid, options, Side::kClient};
   absl::StatusOr<Peer> listener = LookAtConnection(side);
   if (!listener.ok()) {
@@ -211,7 +217,7 @@ absl::StatusOr<ClientHandshake> ClientHandshake::Begin(UniqueFd socket, const Ad
     return own.status();
   }
   ClientHandshake handshake(std::move(socket), address, uid, options, *std::move(own),
-                            *std::move(listener));
+                            *std::move(listener), claim);
   if (absl::Status begun = handshake.Greet(); !begun.ok()) {
     return begun;
   }
@@ -219,7 +225,7 @@ absl::StatusOr<ClientHandshake> ClientHandshake::Begin(UniqueFd socket, const Ad
 }
 
 absl::Status ClientHandshake::Greet() {
-  absl::Status sent = SendHello(socket_.get(), own_, listener_, options_);
+  absl::Status sent = SendHello(socket_.get(), own_, listener_, options_, claim_);
   greeted_ = sent.ok();
   return absl::IsPermissionDenied(sent) ? SendKnock(socket_.get()) : sent;
 }
@@ -234,7 +240,7 @@ absl::StatusOr<std::unique_ptr<Channel>> ClientHandshake::Finish() {
       return absl::DataLossError(
           absl::StrCat("the server at ", address_.text(), " sent a welcome that nobody waits for"));
     }
-    absl::Status greeted = SendHello(socket_.get(), own_, listener_, options_);
+    absl::Status greeted = SendHello(socket_.get(), own_, listener_, options_, claim_);
     greeted_ = true;
     return greeted.ok() ? absl::StatusOr<std::unique_ptr<Channel>>(nullptr) : greeted;
   }
@@ -243,6 +249,13 @@ absl::StatusOr<std::unique_ptr<Channel>> ClientHandshake::Finish() {
   }
   return Join(std::move(socket_), std::move(own_), *std::move(heard->met), options_);
 }
+
+ServerHandshake::ServerHandshake(UniqueFd socket, const Address& address, uid_t uid,
+                                 const ChannelOptions& options)
+    : socket_(std::move(socket)), address_(address), uid_(uid), options_(options) {}
+ServerHandshake::ServerHandshake(ServerHandshake&&) noexcept = default;
+ServerHandshake& ServerHandshake::operator=(ServerHandshake&&) noexcept = default;
+ServerHandshake::~ServerHandshake() = default;
 
 absl::StatusOr<ServerHandshake> ServerHandshake::Begin(UniqueFd socket, const Address& address,
                                                        uid_t uid, const ChannelOptions& options) {
@@ -265,26 +278,49 @@ absl::StatusOr<std::unique_ptr<Channel>> ServerHandshake::Finish() {
 
 void ServerHandshake::Refuse(const absl::Status& why) { SendRefusal(socket_.get(), why); }
 
-absl::StatusOr<std::unique_ptr<Channel>> ServerHandshake::Answer() {
+std::string ServerHandshake::claim() const {
+  return met_ != nullptr ? met_->hello.claim : std::string();
+}
+
+absl::Status ServerHandshake::RefuseClaim() {
+  absl::Status refused = absl::FailedPreconditionError(
+      absl::StrCat("the server at ", address_.text(), " has not accepted the connection ",
+                   absl::CHexEscape(claim()), ", from which its client comes"));
+  Refuse(refused);
+  return refused;
+}
+
+absl::Status ServerHandshake::Hear() {
   absl::StatusOr<Heard> heard = Meet({socket_.get(), address_, uid_, options_, Side::kServer});
   if (!heard.ok()) {
     return heard.status();
   }
   if (heard->what == Heard::What::kPrelude) {
-    absl::Status welcomed = SendWelcome(socket_.get());
-    return welcomed.ok() ? absl::StatusOr<std::unique_ptr<Channel>>(nullptr) : welcomed;
+    return SendWelcome(socket_.get());
   }
-  if (heard->what == Heard::What::kNothing) {
+  if (heard->met) {
+    met_ = std::make_unique<Met>(*std::move(heard->met));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Channel>> ServerHandshake::Answer() {
+  if (met_ == nullptr) {
+    if (absl::Status heard = Hear(); !heard.ok()) {
+      return heard;
+    }
+  }
+  if (met_ == nullptr || (!claim().empty() && !claim_is_confirmed_)) {
     return nullptr;
   }
   absl::StatusOr<Outbox> own = NewOutbox(options_);
   if (!own.ok()) {
     return own.status();
   }
-  if (absl::Status sent = SendHello(socket_.get(), *own, heard->met->peer, options_); !sent.ok()) {
+  if (absl::Status sent = SendHello(socket_.get(), *own, met_->peer, options_); !sent.ok()) {
     return sent;
   }
-  return Join(std::move(socket_), *std::move(own), *std::move(heard->met), options_);
+  return Join(std::move(socket_), *std::move(own), std::move(*met_), options_);
 }
 
 }  // namespace shoal

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "shoal/transport/address.h"
@@ -35,9 +36,11 @@ namespace shoal {
 class ClientHandshake {
  public:
   // Makes this side's outbox and greets, or knocks. `socket` is dialled; the server must have the
-  // user id `uid`.
+  // user id `uid`. A server refuses a `claim`, unless it is empty, that it does not find to be
+  // true: see ServerHandshake::claim().
   static absl::StatusOr<ClientHandshake> Begin(UniqueFd socket, const Address& address, uid_t uid,
-                                               const ChannelOptions& options);
+                                               const ChannelOptions& options,
+                                               std::string_view claim = {});
 
   // The channel, once the server has answered; nullptr before. Greets, if it was too early to. Does
   // not wait.
@@ -48,13 +51,14 @@ class ClientHandshake {
 
  private:
   ClientHandshake(UniqueFd socket, const Address& address, uid_t uid, const ChannelOptions& options,
-                  Outbox own, Peer listener)
+                  Outbox own, Peer listener, std::string_view claim)
       : socket_(std::move(socket)),
         address_(address),
         uid_(uid),
         options_(options),
         own_(std::move(own)),
-        listener_(std::move(listener)) {}
+        listener_(std::move(listener)),
+        claim_(claim) {}
 
   absl::Status Greet();
 
@@ -63,9 +67,12 @@ class ClientHandshake {
   uid_t uid_;
   ChannelOptions options_;
   Outbox own_;
-  Peer listener_;         // the process that called Listen(), to which this side greets
+  Peer listener_;  // the process that called Listen(), to which this side greets
+  std::string claim_;
   bool greeted_ = false;  // false while the server takes no descriptors
 };
+
+struct Met;  // what a side knows of the other once it has greeted
 
 class ServerHandshake {
  public:
@@ -74,10 +81,21 @@ class ServerHandshake {
   // been told.
   static absl::StatusOr<ServerHandshake> Begin(UniqueFd socket, const Address& address, uid_t uid,
                                                const ChannelOptions& options);
+  ServerHandshake(ServerHandshake&& other) noexcept;
+  ServerHandshake& operator=(ServerHandshake&& other) noexcept;
+  ~ServerHandshake();
 
-  // The channel, once the client has greeted; nullptr before. Does not wait. After an error the
-  // client has been told, and the socket is of no more use.
+  // The channel, once the client has greeted; nullptr before, and while it makes a claim that was
+  // not confirmed. Does not wait. After an error the client has been told, and the socket is of no
+  // more use.
   absl::StatusOr<std::unique_ptr<Channel>> Finish();
+
+  // Once the client has greeted: what it says of another connection that it has with this server.
+  // Empty for most. Whoever knows that connection calls ConfirmClaim(), and Finish() again; others
+  // RefuseClaim(), which tells the client and returns what: kFailedPrecondition.
+  std::string claim() const;
+  void ConfirmClaim() { claim_is_confirmed_ = true; }
+  absl::Status RefuseClaim();
 
   // Tells the client that this server has no use for it.
   void Refuse(const absl::Status& why);
@@ -85,15 +103,18 @@ class ServerHandshake {
   int fd() const { return socket_.get(); }
 
  private:
-  ServerHandshake(UniqueFd socket, const Address& address, uid_t uid, const ChannelOptions& options)
-      : socket_(std::move(socket)), address_(address), uid_(uid), options_(options) {}
+  ServerHandshake(UniqueFd socket, const Address& address, uid_t uid,
+                  const ChannelOptions& options);
 
+  absl::Status Hear();
   absl::StatusOr<std::unique_ptr<Channel>> Answer();
 
   UniqueFd socket_;
   Address address_;
   uid_t uid_;
   ChannelOptions options_;
+  std::unique_ptr<Met> met_;  // once the client has greeted
+  bool claim_is_confirmed_ = false;
 };
 
 }  // namespace shoal

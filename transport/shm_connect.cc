@@ -23,12 +23,13 @@ absl::StatusOr<Address> ParseShmAddress(std::string_view text) {
 
 uid_t ServerUid(const Address& address) { return address.user().value_or(geteuid()); }
 
-absl::StatusOr<ClientHandshake> TryConnect(const Address& address, const ChannelOptions& options) {
+absl::StatusOr<ClientHandshake> TryConnect(const Address& address, const ChannelOptions& options,
+                                           std::string_view claim) {
   absl::StatusOr<UniqueFd> socket = DialOnce(address.socket_name());
   if (!socket.ok()) {
     return socket.status();
   }
-  return ClientHandshake::Begin(*std::move(socket), address, ServerUid(address), options);
+  return ClientHandshake::Begin(*std::move(socket), address, ServerUid(address), options, claim);
 }
 
 absl::Duration RetryDelay(int attempts) {

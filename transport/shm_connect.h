@@ -19,8 +19,10 @@ namespace shoal {
 // kind.
 absl::StatusOr<Address> ParseShmAddress(std::string_view text);
 
-// Dials once and greets. kUnavailable: nobody listens there yet.
-absl::StatusOr<ClientHandshake> TryConnect(const Address& address, const ChannelOptions& options);
+// Dials once and greets, with the claim of ClientHandshake::Begin(). kUnavailable: nobody listens
+// there yet.
+absl::StatusOr<ClientHandshake> TryConnect(const Address& address, const ChannelOptions& options,
+                                           std::string_view claim = {});
 
 // How long to wait before the next TryConnect(), after `attempts` of them. A name can't be watched,
 // so a client asks again: soon at first, for a server that is just starting.

@@ -80,6 +80,9 @@ absl::StatusOr<std::unique_ptr<Channel>> ShmListener::Accept(absl::Duration time
     if (turn->channel != nullptr) {
       return std::move(turn->channel);
     }
+    if (turn->claiming) {
+      Refused(turn->claiming->RefuseClaim());  // nobody here knows of another connection
+    }
     if (late_turns > 0 && (turn->next != Turn::Next::kTurn || late_turns > kMostLateTurns)) {
       return NoClientCame(address_.text(), timeout);
     }
@@ -88,16 +91,20 @@ absl::StatusOr<std::unique_ptr<Channel>> ShmListener::Accept(absl::Duration time
 }
 
 absl::StatusOr<ShmListener::Turn> ShmListener::TakeTurn() {
-  if (std::unique_ptr<Channel> channel = DropSilent()) {
-    return Turn{.channel = std::move(channel), .next = Turn::Next::kTurn};
+  Arrival arrival = DropSilent();
+  if (!arrival.empty()) {
+    return Turn{.channel = std::move(arrival.channel),
+                .claiming = std::move(arrival.claiming),
+                .next = Turn::Next::kTurn};
   }
   std::array<epoll_event, kEventsPerTurn> events;
   const int ready = epoll_wait(events_.get(), events.data(), kEventsPerTurn, 0);
-  Turn turn = {.channel = nullptr, .next = ready > 0 ? Turn::Next::kTurn : Turn::Next::kWait};
+  Turn turn;
+  turn.next = ready > 0 ? Turn::Next::kTurn : Turn::Next::kWait;
   absl::Status accepted;
-  for (int i = 0; i < ready && turn.channel == nullptr; ++i) {
+  for (int i = 0; i < ready && arrival.empty(); ++i) {
     if (events[i].data.fd != socket_.get()) {
-      turn.channel = Finish(events[i].data.fd);
+      arrival = Finish(events[i].data.fd);
       continue;
     }
     const absl::StatusOr<TakenIn> taken = TakeIn();
@@ -106,9 +113,11 @@ absl::StatusOr<ShmListener::Turn> ShmListener::TakeTurn() {
       turn.next = Turn::Next::kRest;
     }
   }
-  if (turn.channel == nullptr && !accepted.ok()) {
+  if (arrival.empty() && !accepted.ok()) {
     return accepted;
   }
+  turn.channel = std::move(arrival.channel);
+  turn.claiming = std::move(arrival.claiming);
   return turn;
 }
 
@@ -162,37 +171,43 @@ absl::Status ShmListener::Keep(ServerHandshake handshake) {
   return absl::OkStatus();
 }
 
-std::unique_ptr<Channel> ShmListener::Finish(int fd) {
+ShmListener::Arrival ShmListener::Finish(int fd) {
   const auto found = by_socket_.find(fd);
   if (found == by_socket_.end()) {
-    return nullptr;  // dropped in this turn
+    return {};  // dropped in this turn
   }
   const Greetings::iterator greeting = found->second;
   absl::StatusOr<std::unique_ptr<Channel>> channel = greeting->handshake.Finish();
-  if (channel.ok() && *channel == nullptr) {
-    return nullptr;
+  const bool claims = !greeting->handshake.claim().empty();
+  if (channel.ok() && *channel == nullptr && !claims) {
+    return {};
+  }
+  Arrival arrival;
+  if (channel.ok() && claims) {
+    arrival.claiming = std::move(greeting->handshake);
   }
   Unwatch(events_, fd);
   by_socket_.erase(found);
   greetings_.erase(greeting);
   if (!channel.ok()) {
     Refused(channel.status());
-    return nullptr;
+    return {};
   }
-  return *std::move(channel);
+  arrival.channel = *std::move(channel);
+  return arrival;
 }
 
-std::unique_ptr<Channel> ShmListener::DropSilent() {
+ShmListener::Arrival ShmListener::DropSilent() {
   while (!greetings_.empty() && greetings_.front().deadline.passed()) {
     const int fd = greetings_.front().handshake.fd();
-    if (std::unique_ptr<Channel> channel = Finish(fd)) {
-      return channel;
+    if (Arrival arrival = Finish(fd); !arrival.empty()) {
+      return arrival;
     }
     if (by_socket_.contains(fd)) {
       DropOldest();
     }
   }
-  return nullptr;
+  return {};
 }
 
 void ShmListener::DropOldest() {

@@ -46,7 +46,9 @@ class ShmListener final : public Listener {
     };
 
     std::unique_ptr<Channel> channel;  // a client's, if one has greeted
-    Next next;
+    // Or a client that has greeted with a claim, see ServerHandshake: the caller's to finish.
+    std::optional<ServerHandshake> claiming;
+    Next next = Next::kWait;
   };
 
   // A bounded piece of accepting, without waiting. kResourceExhausted: there is no descriptor for a
@@ -79,10 +81,16 @@ class ShmListener final : public Listener {
   absl::StatusOr<TakenIn> TakeIn();
   absl::StatusOr<std::optional<UniqueFd>> AcceptConnection();
   absl::Status Keep(ServerHandshake handshake);
-  // The channel of the client with this socket, or nullptr. Forgets it when it has failed.
-  std::unique_ptr<Channel> Finish(int fd);
-  // Those whose time is over, up to one that has greeted at last, whose channel it returns.
-  std::unique_ptr<Channel> DropSilent();
+  // What has come of the client with this socket, if it has greeted. Forgets it when it has failed.
+  struct Arrival {
+    std::unique_ptr<Channel> channel;
+    std::optional<ServerHandshake> claiming;
+
+    bool empty() const { return channel == nullptr && !claiming; }
+  };
+  Arrival Finish(int fd);
+  // Drops those whose time is over, up to one that has greeted at last.
+  Arrival DropSilent();
   void DropOldest();
   void MakeRoom(const std::string& why);
   void Refused(const absl::Status& why);
