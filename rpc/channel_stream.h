@@ -11,6 +11,9 @@ namespace shoal {
 constexpr char STREAM_PROTOCOL[] = "bytes";
 // ChannelOptions::protocol of channels that carry byte streams.
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"  // which KJ's own interfaces have
+
 class ChannelStream final: public kj::AsyncCapabilityStream, private Poller::Source {
   // What is written is copied into this side's outbox, and from there into the peer's buffer: two
   // copies, and no system call while both sides are awake. What the peer has not read yet waits in
@@ -122,5 +125,7 @@ private:
   kj::Maybe<kj::Own<kj::PromiseFulfiller<void>>> disconnectFulfiller;
   kj::Maybe<kj::ForkedPromise<void>> disconnected;
 };
+
+#pragma GCC diagnostic pop
 
 }  // namespace shoal

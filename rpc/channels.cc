@@ -127,11 +127,12 @@ void validate(const ChannelOptions& options) {
 
 kj::Promise<kj::Maybe<kj::Own<Channel>>> tryConnectChannel(kj::UnixEventPort& port,
                                                            kj::StringPtr text,
-                                                           const ChannelOptions& options) {
+                                                           const ChannelOptions& options,
+                                                           kj::StringPtr claim) {
   return kj::evalNow([&]() -> kj::Promise<kj::Maybe<kj::Own<Channel>>> {
     validate(options);
     const Address address = shmAddress(text);
-    auto handshake = TryConnect(address, options);
+    auto handshake = TryConnect(address, options, {claim.begin(), claim.size()});
     if (absl::IsUnavailable(handshake.status())) {
       return kj::Maybe<kj::Own<Channel>>(nullptr);
     }
@@ -161,11 +162,12 @@ kj::Promise<kj::Own<Channel>> connectChannel(kj::UnixEventPort& port, kj::String
   });
 }
 
-struct ChannelReceiver::Impl {
+struct ChannelReceiver::Impl final: private kj::TaskSet::ErrorHandler {
   Impl(kj::UnixEventPort& port, const Address& address, const ChannelOptions& options)
       : port(port),
         listener(unwrap(ShmListener::Listen(address, options))),
-        observer(port, listener->doorbell(), OBSERVE_READ) {}
+        observer(port, listener->doorbell(), OBSERVE_READ),
+        claiming(*this) {}
 
   kj::Promise<void> acceptLoop() {
     return kj::evalNow([this]() { return takeTurn(); }).then([this]() { return acceptLoop(); });
@@ -189,6 +191,9 @@ struct ChannelReceiver::Impl {
     if (taken.channel != nullptr) {
       accepted(toOwn(kj::mv(taken.channel)));
     }
+    if (taken.claiming) {
+      claiming.add(check(*kj::mv(taken.claiming)));
+    }
     switch (taken.next) {
       case ShmListener::Turn::Next::kRest:
         return port.getTimer().afterDelay(toKj(ShmListener::kRest));
@@ -205,6 +210,24 @@ struct ChannelReceiver::Impl {
     const auto left = deadline.Left(std::chrono::hours(1));
     return readable.exclusiveJoin(port.getTimer().atTime(kj::systemPreciseMonotonicClock().now() +
                                                          toKj(absl::FromChrono(left))));
+  }
+
+  kj::Promise<void> check(ServerHandshake handshake) {
+    auto claim = kj::heapString(handshake.claim().c_str());
+    auto confirming = confirmClaim(claim);
+    return confirming.attach(kj::mv(claim))
+        .then([this, handshake = kj::mv(handshake)](bool isTrue) mutable {
+          if (!isTrue) {
+            kj::throwFatalException(SHOAL_EXCEPTION(handshake.RefuseClaim()));
+          }
+          handshake.ConfirmClaim();
+          accepted(toOwn(unwrap(handshake.Finish())));
+        });
+  }
+
+  void taskFailed(kj::Exception&& exception) override {
+    // The client has been told, and stays with what it has.
+    KJ_LOG(INFO, "a client could not connect", exception);
   }
 
   void logRefusals() {
@@ -228,6 +251,8 @@ struct ChannelReceiver::Impl {
   kj::Function<void(kj::Own<Channel>)> accepted = [](kj::Own<Channel>) {};
   uint64_t logged = 0;  // of those not let in
   kj::TimePoint nextLog = kj::origin<kj::TimePoint>();
+  ConfirmClaim confirmClaim = [](kj::StringPtr) -> kj::Promise<bool> { return false; };
+  kj::TaskSet claiming;  // the clients that make a claim
 };
 
 ChannelReceiver::ChannelReceiver(kj::UnixEventPort& port, kj::StringPtr address,
@@ -238,8 +263,10 @@ ChannelReceiver::ChannelReceiver(kj::UnixEventPort& port, kj::StringPtr address,
 
 ChannelReceiver::~ChannelReceiver() noexcept(false) {}
 
-kj::Promise<void> ChannelReceiver::listen(kj::Function<void(kj::Own<Channel>)> accepted) {
+kj::Promise<void> ChannelReceiver::listen(kj::Function<void(kj::Own<Channel>)> accepted,
+                                          ConfirmClaim confirmClaim) {
   impl->accepted = kj::mv(accepted);
+  impl->confirmClaim = kj::mv(confirmClaim);
   return kj::evalNow([this]() { return impl->acceptLoop(); });
 }
 

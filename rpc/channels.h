@@ -16,8 +16,10 @@ kj::Promise<kj::Own<Channel>> connectChannel(kj::UnixEventPort& port, kj::String
 
 kj::Promise<kj::Maybe<kj::Own<Channel>>> tryConnectChannel(kj::UnixEventPort& port,
                                                            kj::StringPtr address,
-                                                           const ChannelOptions& options);
-// The same, but nothing at once when nobody listens there.
+                                                           const ChannelOptions& options,
+                                                           kj::StringPtr claim = nullptr);
+// The same, but nothing at once when nobody listens there. A server refuses a `claim` that it does
+// not confirm, see ChannelReceiver.
 
 void requireShmAddress(kj::StringPtr address);
 // Throws when `address` does not lead to shared memory, and says why.
@@ -34,12 +36,17 @@ public:
   ~ChannelReceiver() noexcept(false);
   KJ_DISALLOW_COPY(ChannelReceiver);
 
-  kj::Promise<void> listen(kj::Function<void(kj::Own<Channel>)> accepted);
+  using ConfirmClaim = kj::Function<kj::Promise<bool>(kj::StringPtr claim)>;
+
+  kj::Promise<void> listen(
+      kj::Function<void(kj::Own<Channel>)> accepted,
+      ConfirmClaim confirmClaim = [](kj::StringPtr) -> kj::Promise<bool> { return false; });
   // Calls `accepted` for each client that has come in and greeted. A client that is not allowed is
   // told why and dropped; one that does not greet within ChannelOptions::connect_timeout is
   // dropped; neither holds up anybody, and both are logged, at most once a second. The promise
   // resolves never, and rejects when the listening socket fails; drop it to stop. It must not
-  // outlive this object.
+  // outlive this object. `confirmClaim` says whether what a client claims of another connection
+  // with this server is true.
 
 private:
   struct Impl;

@@ -1,5 +1,8 @@
 #include "shoal/rpc/client.h"
 
+#include <cerrno>
+#include <cstring>
+
 #include "capnp/rpc.h"
 #include "kj/debug.h"
 #include "kj/refcount.h"
@@ -8,6 +11,7 @@
 #include "shoal/rpc/context.h"
 #include "shoal/rpc/reconnecting.h"
 #include "shoal/rpc/resolving_client.h"
+#include "shoal/rpc/sockets.h"
 #include "shoal/rpc/upgrade.h"
 #include "shoal/rpc/vat.h"
 
@@ -39,6 +43,8 @@ public:
     return main;
   }
 
+  bool isLost() { return vat.isLost(); }
+
   capnp::Capability::Client getNamed(kj::StringPtr name) {
     if (ended) {
       return KJ_EXCEPTION(DISCONNECTED, "the connection has ended", name);
@@ -67,6 +73,13 @@ struct Connected {
   kj::String address;  // where the server was found
 };
 
+Connected newConnected(kj::Own<kj::AsyncIoStream> stream, kj::StringPtr address,
+                       capnp::ReaderOptions readerOptions) {
+  Peer server = peerBehind(*stream, address);
+  return {newVat(kj::mv(stream), Side::CLIENT, readerOptions, kj::mv(server)),
+          kj::heapString(address)};
+}
+
 class Connector {
   // Makes connections to one address.
 
@@ -85,55 +98,87 @@ public:
     if (isShmAddress(address)) {
       return connectChannel(context.getPort(), address, options.channel)
           .then(
-              [this](kj::Own<Channel> channel) { return newConnected(kj::mv(channel), address); });
+              [this](kj::Own<Channel> channel) { return connectedOver(kj::mv(channel), address); });
+    }
+    context.pollWhileBusy();
+    if (isUnixAddress(address)) {
+      return kj::evalNow([this]() {
+        auto socket = connectToUnixAddress(address);
+        return newConnected(context.getLowLevelIoProvider().wrapSocketFd(kj::mv(socket)), address,
+                            readerOptions);
+      });
     }
     return context.getIoProvider()
         .getNetwork()
         .parseAddress(address, defaultPort)
-        .then([this](kj::Own<kj::NetworkAddress> parsed) {
-          auto offers = options.upgrade
-                            ? sharedMemoryOffers(parsed->toString(), options.channel.allowed_uids)
-                            : nullptr;
-          return upgrade(kj::mv(offers), 0, kj::mv(parsed));
-        });
+        .catch_([this](kj::Exception&& exception) -> kj::Promise<kj::Own<kj::NetworkAddress>> {
+          return kj::Exception(exception.getType(), __FILE__, __LINE__,
+                               kj::str(address, ": ", exception.getDescription()));
+        })
+        .then([this](kj::Own<kj::NetworkAddress> parsed) { return connectStream(kj::mv(parsed)); });
   }
 
 private:
-  kj::Promise<Connected> upgrade(kj::Array<kj::String> offers, size_t next,
-                                 kj::Own<kj::NetworkAddress> parsed) {
-    if (next == offers.size()) {
-      return connectStream(kj::mv(parsed));
+  struct Stream {
+    // A connection over which nothing has been said yet.
+    kj::Own<kj::AsyncIoStream> io;
+    kj::String server;
+    kj::String claim;
+    kj::Array<kj::String> offers;  // where its server may have shared memory
+  };
+
+  kj::Promise<Connected> connectStream(kj::Own<kj::NetworkAddress> parsed) {
+    kj::String text = parsed->toString();
+    if (text.findFirst(',') != nullptr) {
+      text = kj::heapString(address);  // a name that stands for several
     }
+    auto connecting = parsed->connect().attach(kj::mv(parsed));
+    return connecting.then(
+        [this, server = kj::str(text)](kj::Own<kj::AsyncIoStream> stream) mutable {
+          return upgrade(kj::heap<Stream>(offersTo(kj::mv(stream), kj::mv(server))), 0);
+        },
+        [server = kj::str(text)](kj::Exception&& exception) -> kj::Promise<Connected> {
+          return cannotConnect(server, exception);
+        });
+  }
+
+  Stream offersTo(kj::Own<kj::AsyncIoStream> stream, kj::String server) {
+    KJ_IF_MAYBE (connection, tcpConnectionFromClient(*stream)) {
+      if (connection->client == connection->server) {
+        // A connect to an unused local port can connect to itself (TCP simultaneous open).
+        kj::throwFatalException(
+            cannotConnect(server, KJ_EXCEPTION(DISCONNECTED, strerror(ECONNREFUSED))));
+      }
+      kj::String claim = connection->getClaim();
+      auto offers =
+          options.upgrade ? sharedMemoryOffers(*stream, options.channel.allowed_uids) : nullptr;
+      return {kj::mv(stream), kj::mv(connection->server), kj::mv(claim), kj::mv(offers)};
+    }
+    return {kj::mv(stream), kj::mv(server), kj::String(), nullptr};
+  }
+
+  kj::Promise<Connected> upgrade(kj::Own<Stream> stream, size_t next) {
+    if (next == stream->offers.size()) {
+      return newConnected(kj::mv(stream->io), stream->server, readerOptions);
+    }
+    auto& offer = stream->offers[next];
     auto trying =
-        tryConnectChannel(context.getPort(), offers[next],
-                          forUpgrade(options.channel, options.upgradeTrust))
-            .catch_([&offer = offers[next]](kj::Exception&& exception) {
+        tryConnectChannel(context.getPort(), offer,
+                          forUpgrade(options.channel, options.upgradeTrust), stream->claim)
+            .catch_([&offer](kj::Exception&& exception) {
               KJ_LOG(INFO, "shared memory that is offered cannot be used", offer, exception);
               return kj::Maybe<kj::Own<Channel>>(nullptr);
             });
-    return trying.then([this, offers = kj::mv(offers), next, parsed = kj::mv(parsed)](
-                           kj::Maybe<kj::Own<Channel>> found) mutable -> kj::Promise<Connected> {
+    return trying.then([this, stream = kj::mv(stream),
+                        next](kj::Maybe<kj::Own<Channel>> found) mutable -> kj::Promise<Connected> {
       KJ_IF_MAYBE (channel, found) {
-        return newConnected(kj::mv(*channel), offers[next]);
+        return connectedOver(kj::mv(*channel), stream->offers[next]);
       }
-      return upgrade(kj::mv(offers), next + 1, kj::mv(parsed));
+      return upgrade(kj::mv(stream), next + 1);
     });
   }
 
-  kj::Promise<Connected> connectStream(kj::Own<kj::NetworkAddress> parsed) {
-    auto connecting = parsed->connect().catch_(
-        [](kj::Exception&& exception) -> kj::Promise<kj::Own<kj::AsyncIoStream>> {
-          // Whatever the kernel calls it, as that a socket's file is missing.
-          return kj::Exception(kj::Exception::Type::DISCONNECTED, exception.getFile(),
-                               exception.getLine(), kj::heapString(exception.getDescription()));
-        });
-    return connecting.then(
-        [this, parsed = kj::mv(parsed)](kj::Own<kj::AsyncIoStream> stream) mutable {
-          return Connected{newVat(kj::mv(stream), Side::CLIENT, readerOptions), parsed->toString()};
-        });
-  }
-
-  Connected newConnected(kj::Own<Channel> channel, kj::StringPtr at) {
+  Connected connectedOver(kj::Own<Channel> channel, kj::StringPtr at) {
     return {newVat(context.getPoller(), kj::mv(channel), Side::CLIENT, readerOptions),
             kj::heapString(at)};
   }
@@ -160,10 +205,10 @@ struct RpcClient::Impl {
     if (options.reconnect) {
       reconnecting = newReconnecting(getSessionsMain(), [self = kj::addRef(*self)]() {
         KJ_IF_MAYBE (impl, self->impl) {
-          impl->reopen();
-          return impl->getSessionsMain();
+          return impl->reconnectIfLost();
         }
-        return capnp::Capability::Client(kj::Promise<capnp::Capability::Client>(clientIsGone()));
+        return kj::Maybe<capnp::Capability::Client>(
+            kj::Promise<capnp::Capability::Client>(clientIsGone()));
       });
     }
   }
@@ -196,11 +241,28 @@ struct RpcClient::Impl {
           session = kj::heap<Session>(kj::mv(connected.vat), options.traceEncoder);
           delay = options.reconnectDelay;
         }))
+        .catch_([this](kj::Exception&& exception) {
+          isRefused = true;
+          kj::throwFatalException(kj::mv(exception));
+        })
         .fork();
+  }
+
+  kj::Maybe<capnp::Capability::Client> reconnectIfLost() {
+    bool isLost = isRefused;
+    KJ_IF_MAYBE (connected, session) {
+      isLost = (*connected)->isLost();
+    }
+    if (!isLost) {
+      return nullptr;
+    }
+    reopen();
+    return getSessionsMain();
   }
 
   void reopen() {
     session = nullptr;
+    isRefused = false;
     auto& timer = context->getIoProvider().getTimer();
     setup =
         canceler.wrap(timer.afterDelay(delay)).then([this]() { return open().addBranch(); }).fork();
@@ -226,6 +288,7 @@ struct RpcClient::Impl {
 
   kj::String address;
   kj::Maybe<kj::Own<Session>> session;
+  bool isRefused = false;  // the last attempt to connect has failed
   kj::ForkedPromise<void> setup;
 
   struct Self final: public kj::Refcounted {
@@ -249,19 +312,24 @@ RpcClient::RpcClient(kj::StringPtr serverAddress, uint defaultPort, capnp::Reade
 RpcClient::RpcClient(const struct sockaddr* serverAddress, uint addrSize,
                      capnp::ReaderOptions readerOpts) {
   auto context = RpcContext::getThreadLocal();
+  context->pollWhileBusy();
   auto address = context->getIoProvider().getNetwork().getSockaddr(serverAddress, addrSize);
   impl = kj::heap<Impl>(kj::mv(context), [address = kj::mv(address), readerOpts]() mutable {
-    return address->connect().then([&address, readerOpts](kj::Own<kj::AsyncIoStream> stream) {
-      return Connected{newVat(kj::mv(stream), Side::CLIENT, readerOpts), address->toString()};
-    });
+    return address->connect().then(
+        [&address, readerOpts](kj::Own<kj::AsyncIoStream> stream) -> kj::Promise<Connected> {
+          return newConnected(kj::mv(stream), address->toString(), readerOpts);
+        },
+        [&address](kj::Exception&& exception) -> kj::Promise<Connected> {
+          return cannotConnect(address->toString(), exception);
+        });
   });
 }
 
 RpcClient::RpcClient(int socketFd, capnp::ReaderOptions readerOpts) {
   auto context = RpcContext::getThreadLocal();
+  context->pollWhileBusy();
   auto stream = context->getLowLevelIoProvider().wrapSocketFd(socketFd);
-  auto connected =
-      Connected{newVat(kj::mv(stream), Side::CLIENT, readerOpts), kj::str("socket ", socketFd)};
+  auto connected = newConnected(kj::mv(stream), kj::str("socket ", socketFd), readerOpts);
   impl = kj::heap<Impl>(kj::mv(context),
                         [connected = kj::mv(connected)]() mutable -> kj::Promise<Connected> {
                           return kj::mv(connected);

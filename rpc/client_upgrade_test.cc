@@ -5,14 +5,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <string>
 #include <thread>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "shoal/rpc/channel_ends.h"
+#include "shoal/rpc/channels.h"
 #include "shoal/rpc/client.h"
+#include "shoal/rpc/context.h"
 #include "shoal/rpc/server.h"
+#include "shoal/rpc/vat.h"
 #include "shoal/tests/echo_server.h"
 #include "shoal/transport/channel.h"
 #include "shoal/transport/stats.h"
@@ -51,6 +55,21 @@ RpcClientOptions withoutUpgrade() {
   return options;
 }
 
+uint tcpSocketsTo(uint port) {
+  // How many of this process's are connected to a port.
+  uint count = 0;
+  for (const auto& entry: std::filesystem::directory_iterator("/proc/self/fd")) {
+    sockaddr_in peer = {};
+    socklen_t length = sizeof(peer);
+    const int fd = std::stoi(entry.path().filename());
+    if (getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &length) == 0 &&
+        peer.sin_family == AF_INET && ntohs(peer.sin_port) == port) {
+      ++count;
+    }
+  }
+  return count;
+}
+
 TEST_F(ClientUpgrade, TakesTheSharedMemoryOfALoopbackPort) {
   const uint port = serve("127.0.0.1");
   EXPECT_EQ(reachedAt(kj::str("127.0.0.1:", port)), kj::str("shm:tcp/127.0.0.1:", port).cStr());
@@ -82,6 +101,37 @@ TEST_F(ClientUpgrade, TakesTheServerOfItsAddressAndNotThatOfAnotherWithThePort) 
   serve(kj::str("127.0.0.2:", port));
   EXPECT_EQ(reachedAt(kj::str("127.0.0.2:", port)), kj::str("shm:tcp/127.0.0.2:", port).cStr());
   EXPECT_EQ(reachedAt(kj::str("127.0.0.1:", port)), kj::str("shm:tcp/127.0.0.1:", port).cStr());
+}
+
+TEST_F(ClientUpgrade, TakesTheSharedMemoryOfAServerWithThreads) {
+  RpcServerOptions options;
+  options.threads = 2;
+  server = kj::heap<RpcServer>(
+      [](const Peer&) -> capnp::Capability::Client { return kj::heap<EchoServer>(); }, "127.0.0.1",
+      0u, capnp::ReaderOptions(), options);
+  const uint port = server->getPort().wait(server->getWaitScope());
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(reachedAt(kj::str("127.0.0.1:", port)), kj::str("shm:tcp/127.0.0.1:", port).cStr());
+  }
+}
+
+TEST_F(ClientUpgrade, IsRefusedToAClientOfAConnectionThatTheServerHasNot) {
+  const uint port = serve("127.0.0.1");
+  const auto offer = kj::str("shm:tcp/127.0.0.1:", port);
+  auto context = RpcContext::getThreadLocal();
+  const kj::Exception failure = failureOf([&]() {
+    tryConnectChannel(context->getPort(), offer, forRpc({}), "192.0.2.1:4711 to 192.0.2.2:80")
+        .wait(context->getWaitScope());
+  });
+  EXPECT_THAT(textOf(failure), testing::HasSubstr("192.0.2.1:4711 to 192.0.2.2:80"));
+}
+
+TEST_F(ClientUpgrade, LeavesNoTcpConnectionBehind) {
+  const uint port = serve("127.0.0.1");
+  RpcClient client(kj::str("127.0.0.1:", port));
+  auto echo = client.getMain<test::Echo>();
+  echo.pingRequest().send().wait(client.getWaitScope());
+  EXPECT_EQ(tcpSocketsTo(port), 0u);
 }
 
 TEST_F(ClientUpgrade, FallsBackToTcpWhenTheOfferSpeaksSomethingElse) {

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <cstring>
+
 #include "kj/debug.h"
 #include "shoal/rpc/exception.h"
 
@@ -25,7 +27,26 @@ kj::Own<RpcContext> RpcContext::getThreadLocal() {
     threadContext->requireOwnProcess();
     return kj::addRef(*threadContext);
   }
-  return kj::refcounted<RpcContext>();
+  kj::Own<RpcContext> context;
+  KJ_IF_MAYBE (failure,
+               kj::runCatchingExceptions([&]() { context = kj::refcounted<RpcContext>(); })) {
+    if (strstr(failure->getDescription().cStr(), "already has an EventLoop") != nullptr) {
+      kj::throwFatalException(KJ_EXCEPTION(
+          FAILED,
+          "this thread already has an EventLoop of KJ's, as a capnp::EzRpcClient, "
+          "capnp::EzRpcServer or kj::setupAsyncIo() makes, and a thread has at most one: use "
+          "shoal::RpcClient and shoal::RpcServer for all that is in this thread, or one thread for "
+          "each kind; or, in a loop of the program's own, shoal::VatNetwork or "
+          "shoal::newNetwork()"));
+    }
+    kj::throwFatalException(kj::mv(*failure));
+  }
+  return context;
+}
+
+void RpcContext::pollWhileBusy() {
+  // A call over a stream takes some ten turns of the loop.
+  io.waitScope.setBusyPollInterval(1000);
 }
 
 RpcContext::RpcContext()

@@ -43,9 +43,18 @@ public:
   kj::UnixEventPort& getPort() { return io.unixEventPort; }
   Poller& getPoller() { return poller; }
 
+  void pollWhileBusy();
+  // Has the loop look at timers, sockets and other threads now and then also while it has events to
+  // run, as it has without end when a stream brings calls faster than they are served. (Poller does
+  // that for channels.)
+
+  void leaveBehind(kj::Own<void> thread) { leftBehind.add(kj::mv(thread)); }
+  // Destroys `thread` when the event loop is gone, for which it may be waiting.
+
 private:
   const ForkMark forkMark;
   const pid_t owner;
+  kj::Vector<kj::Own<void>> leftBehind;
   kj::AsyncIoContext io;
   Poller poller;
   kj::Vector<kj::Own<void>> parents;  // each has a reference to this, which so is never destroyed

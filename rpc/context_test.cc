@@ -2,6 +2,7 @@
 
 #include <thread>
 
+#include "capnp/ez-rpc.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "kj/async.h"
@@ -62,8 +63,18 @@ TEST(RpcContext, IsNotToBeHadInAThreadWithAnEventLoopOfItsOwn) {
     kj::AsyncIoContext own = kj::setupAsyncIo();
     const kj::Exception failure = failureOf([]() { RpcContext::getThreadLocal(); });
     EXPECT_THAT(textOf(failure), HasSubstr("already has an EventLoop"));
+    EXPECT_THAT(textOf(failure), HasSubstr("use shoal::RpcClient and shoal::RpcServer for all"));
   }
   RpcContext::getThreadLocal();  // and the attempt has left nothing behind
+}
+
+TEST(RpcContext, IsNotToBeHadBesideAnEzRpcClient) {
+  {
+    capnp::EzRpcClient other("unix:/nonexistent/socket");
+    const kj::Exception failure = failureOf([]() { RpcContext::getThreadLocal(); });
+    EXPECT_THAT(textOf(failure), HasSubstr("EzRpcClient"));
+  }
+  RpcContext::getThreadLocal();
 }
 
 }  // namespace

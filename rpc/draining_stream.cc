@@ -1,11 +1,21 @@
 #include "shoal/rpc/draining_stream.h"
 
 #include "capnp/message.h"
+#include "capnp/rpc.capnp.h"
+#include "kj/debug.h"
+#include "shoal/rpc/exception.h"
 
 namespace shoal {
+namespace {
 
-DrainingStream::DrainingStream(kj::Own<kj::AsyncIoStream> streamParam)
-    : stream(kj::mv(streamParam)), inner(*stream) {}
+bool endsTheConnection(capnp::AnyPointer::Reader message) {
+  return message.getAs<capnp::rpc::Message>().which() == capnp::rpc::Message::ABORT;
+}
+
+}  // namespace
+
+DrainingStream::DrainingStream(kj::Own<kj::AsyncIoStream> streamParam, kj::Maybe<Peer> peer)
+    : stream(kj::mv(streamParam)), inner(*stream), peer(kj::mv(peer)) {}
 
 void DrainingStream::drain() {
   draining = true;
@@ -21,13 +31,18 @@ void DrainingStream::endIfDrained() {
 kj::Promise<DrainingStream::MaybeMessage> DrainingStream::tryReadMessage(
     kj::ArrayPtr<kj::AutoCloseFd> fdSpace, capnp::ReaderOptions options,
     kj::ArrayPtr<capnp::word> scratchSpace) {
-  auto read =
-      inner.tryReadMessage(fdSpace, options, scratchSpace).then([this](MaybeMessage message) {
-        KJ_IF_MAYBE (found, message) {
-          unanswered.received(found->reader->getRoot<capnp::AnyPointer>());
-        }
-        return message;
-      });
+  auto read = kj::evalNow([&]() { return inner.tryReadMessage(fdSpace, options, scratchSpace); })
+                  .then(
+                      [this](MaybeMessage message) {
+                        KJ_IF_MAYBE (found, message) {
+                          received(found->reader->getRoot<capnp::AnyPointer>());
+                          return message;
+                        }
+                        return endOfMessages();
+                      },
+                      [this](kj::Exception&& exception) -> MaybeMessage {
+                        kj::throwFatalException(failed(kj::mv(exception)));
+                      });
   auto paf = kj::newPromiseAndFulfiller<void>();
   drained = kj::mv(paf.fulfiller);
   endIfDrained();
@@ -39,7 +54,10 @@ kj::Promise<DrainingStream::MaybeMessage> DrainingStream::tryReadMessage(
 kj::Promise<void> DrainingStream::writeMessage(
     kj::ArrayPtr<const int> fds, kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments) {
   sent(segments);
-  return inner.writeMessage(fds, segments);
+  return kj::evalNow([&]() { return inner.writeMessage(fds, segments); })
+      .catch_([this](kj::Exception&& exception) -> kj::Promise<void> {
+        return failed(kj::mv(exception));
+      });
 }
 
 kj::Promise<void> DrainingStream::writeMessages(
@@ -47,12 +65,40 @@ kj::Promise<void> DrainingStream::writeMessages(
   for (auto& segments: messages) {
     sent(segments);
   }
-  return inner.writeMessages(messages);
+  return kj::evalNow([&]() { return inner.writeMessages(messages); })
+      .catch_([this](kj::Exception&& exception) -> kj::Promise<void> {
+        return failed(kj::mv(exception));
+      });
+}
+
+kj::Exception DrainingStream::failed(kj::Exception&& exception) {
+  ended = true;
+  KJ_IF_MAYBE (who, peer) {
+    if (exception.getType() == kj::Exception::Type::DISCONNECTED) {
+      return SHOAL_EXCEPTION(PeerGone(*who));
+    }
+  }
+  return kj::mv(exception);
+}
+
+DrainingStream::MaybeMessage DrainingStream::endOfMessages() {
+  ended = true;
+  KJ_IF_MAYBE (who, peer) {
+    kj::throwFatalException(SHOAL_EXCEPTION(PeerClosed(*who)));
+  }
+  return nullptr;
+}
+
+void DrainingStream::received(capnp::AnyPointer::Reader message) {
+  ended = ended || endsTheConnection(message);
+  unanswered.received(message);
 }
 
 void DrainingStream::sent(kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments) {
-  capnp::SegmentArrayMessageReader message(segments);
-  unanswered.sent(message.getRoot<capnp::AnyPointer>());
+  capnp::SegmentArrayMessageReader reader(segments);
+  auto message = reader.getRoot<capnp::AnyPointer>();
+  ended = ended || endsTheConnection(message);
+  unanswered.sent(message);
   endIfDrained();
 }
 
@@ -61,6 +107,7 @@ kj::Maybe<int> DrainingStream::getSendBufferSize() {
 }
 
 kj::Promise<void> DrainingStream::end() {
+  ended = true;
   auto ended = inner.end();
   if (!draining) {
     return ended;

@@ -24,6 +24,9 @@ kj::Own<kj::Network> newNetwork(kj::AsyncIoContext& io, ChannelOptions options =
 // For restrictPeers() such an address matches "shm", "unix" ("unix-abstract" if it is no path),
 // "local" and "private", the more specific first.
 //
+// Its other addresses are the context's network's own: listening at `unix:/path` fails where a
+// killed server has left its file, which RpcServer reclaims.
+//
 // `options` are those of each connection; their `when_full`, `reader` and `protocol` are not used.
 // `io` must outlive the network and all that came from it. Belongs to the context's thread. One for
 // a thread: its connections wait together.

@@ -17,7 +17,7 @@ using TraceEncoder = std::function<kj::String(const kj::Exception& exception)>;
 
 struct RpcServerOptions {
   RpcServerOptions() = default;
-  RpcServerOptions(ChannelOptions channel): channel(kj::mv(channel)) {}
+  RpcServerOptions(ChannelOptions channelOptions): channel(kj::mv(channelOptions)) {}
 
   ChannelOptions channel;
   // Of each connection over shared memory. Its `when_full` and `reader` are not used.
@@ -42,13 +42,14 @@ struct RpcServerOptions {
 
 struct RpcClientOptions {
   RpcClientOptions() = default;
-  RpcClientOptions(ChannelOptions channel): channel(kj::mv(channel)) {}
+  RpcClientOptions(ChannelOptions channelOptions): channel(kj::mv(channelOptions)) {}
 
   ChannelOptions channel;
   // Of a connection over shared memory. Its `when_full` and `reader` are not used.
 
   bool upgrade = true;
-  // At a TCP address of this machine, uses the shared memory that an RpcServer there offers, and
+  // At a TCP address of this machine, connects by TCP and then uses the shared memory that the
+  // RpcServer there offers, once it has confirmed that it accepted that connection, and stays with
   // TCP where none does. Only a server with this process's user id, or one of
   // ChannelOptions::allowed_uids, is accepted, so nobody else can lure a client off its port.
 
@@ -56,7 +57,8 @@ struct RpcClientOptions {
   // See RpcServerOptions::upgradeTrust.
 
   bool reconnect = false;
-  // Makes a new connection for the first call on the main interface after the old one was lost.
+  // Makes a new connection for the first call on the main interface after the old one has ended, or
+  // could not be made. An exception of type DISCONNECTED that a method throws does not end it.
   // Calls that were under way, and capabilities that came through the old connection, fail with an
   // exception of type DISCONNECTED all the same: only the caller knows whether to repeat them.
 

@@ -115,7 +115,7 @@ class Poller::Source {
 
 public:
   Source(Poller& poller, kj::Own<Channel> channel);
-  ~Source() noexcept(false);
+  virtual ~Source() noexcept(false);
   KJ_DISALLOW_COPY(Source);
 
 protected:

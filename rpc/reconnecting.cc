@@ -7,16 +7,16 @@ namespace {
 
 class Reconnecting final: public capnp::Capability::Server {
 public:
-  Reconnecting(capnp::Capability::Client first, kj::Function<capnp::Capability::Client()> reconnect)
-      : target(kj::mv(first)), reconnect(kj::mv(reconnect)) {}
+  using ReconnectIfLost = kj::Function<kj::Maybe<capnp::Capability::Client>()>;
+
+  Reconnecting(capnp::Capability::Client first, ReconnectIfLost reconnectIfLost)
+      : target(kj::mv(first)), reconnectIfLost(kj::mv(reconnectIfLost)) {}
 
   DispatchCallResult dispatchCall(
       uint64_t interfaceId, uint16_t methodId,
       capnp::CallContext<capnp::AnyPointer, capnp::AnyPointer> context) override {
-    if (lost) {
-      lost = false;
-      ++generation;
-      target = reconnect();
+    KJ_IF_MAYBE (successor, reconnectIfLost()) {
+      target = kj::mv(*successor);
     }
     auto params = context.getParams();
     auto request = newRequest(interfaceId, methodId, params.targetSize());
@@ -25,7 +25,7 @@ public:
 #if CAPNP_VERSION < 1000000
     context.allowCancellation();
 #endif
-    DispatchCallResult result{context.tailCall(kj::mv(request)).catch_(noteLoss()), false};
+    DispatchCallResult result{context.tailCall(kj::mv(request)), false};
 #if CAPNP_VERSION >= 1000000
     result.allowCancellation = true;
 #endif
@@ -43,27 +43,16 @@ private:
 #endif
   }
 
-  kj::Function<void(kj::Exception&&)> noteLoss() {
-    // A call of a connection that was replaced already says nothing of the new one.
-    return [this, self = thisCap(), of = generation](kj::Exception&& exception) mutable {
-      if (exception.getType() == kj::Exception::Type::DISCONNECTED && of == generation) {
-        lost = true;
-      }
-      kj::throwRecoverableException(kj::mv(exception));
-    };
-  }
-
   capnp::Capability::Client target;
-  kj::Function<capnp::Capability::Client()> reconnect;
-  bool lost = false;
-  uint64_t generation = 0;
+  ReconnectIfLost reconnectIfLost;
 };
 
 }  // namespace
 
-capnp::Capability::Client newReconnecting(capnp::Capability::Client first,
-                                          kj::Function<capnp::Capability::Client()> reconnect) {
-  return kj::heap<Reconnecting>(kj::mv(first), kj::mv(reconnect));
+capnp::Capability::Client newReconnecting(
+    capnp::Capability::Client first,
+    kj::Function<kj::Maybe<capnp::Capability::Client>()> reconnectIfLost) {
+  return kj::heap<Reconnecting>(kj::mv(first), kj::mv(reconnectIfLost));
 }
 
 }  // namespace shoal

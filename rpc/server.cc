@@ -6,10 +6,12 @@
 #include <map>
 
 #include "kj/debug.h"
+#include "shoal/rpc/accepted.h"
 #include "shoal/rpc/channels.h"
 #include "shoal/rpc/context.h"
 #include "shoal/rpc/poller.h"
 #include "shoal/rpc/sessions.h"
+#include "shoal/rpc/sockets.h"
 #include "shoal/rpc/upgrade.h"
 #include "shoal/rpc/vat.h"
 #include "shoal/rpc/workers.h"
@@ -37,19 +39,20 @@ struct RpcServer::Impl final: private kj::TaskSet::ErrorHandler {
         factory(kj::mv(factoryParam)),
         readerOptions(readerOptions),
         context(RpcContext::getThreadLocal()),
+        accepted(context->getPort().getTimer()),
         sessions(*context, readerOptions, options.traceEncoder,
                  [this](const Peer& client, capnp::AnyPointer::Reader objectId) {
                    return restore(client, objectId);
                  }),
         listening(kj::heap<kj::TaskSet>(static_cast<ErrorHandler&>(*this))),
-        clients(*this) {
+        clients(clientFailure) {
     const uint threads = options.threads;
     KJ_REQUIRE(threads == 0 || factory != nullptr,
                "a capability belongs to one thread: give a server with threads of its own a "
                "BootstrapFactory, which makes one in each",
                threads);
     if (threads > 0) {
-      workers = kj::heap<Workers>(threads, readerOptions, options.traceEncoder, factory);
+      workers = kj::heap<Workers>(*context, threads, readerOptions, options.traceEncoder, factory);
     }
     auto paf = kj::newPromiseAndFulfiller<uint>();
     port = paf.promise.fork();
@@ -60,29 +63,48 @@ struct RpcServer::Impl final: private kj::TaskSet::ErrorHandler {
     address = kj::heapString(bindAddress);
     options.channel = forRpc(kj::mv(options.channel), readerOptions);
     if (isShmAddress(address)) {
-      listenToChannels(address, options.channel);
+      listening->add(listenToChannels(address, options.channel));
       portFulfiller->fulfill(0);
+      return;
+    }
+    if (isUnixAddress(address)) {
+      listening->add(kj::evalNow([this]() { return listen(listenAtUnixAddress(address)); }));
       return;
     }
     listening->add(context->getIoProvider()
                        .getNetwork()
                        .parseAddress(address, defaultPort)
-                       .then([this, options = kj::mv(options)](kj::Own<kj::NetworkAddress> parsed) {
-                         auto receiver = parsed->listen();
-                         if (options.upgrade) {
-                           offerSharedMemory(*receiver,
-                                             forUpgrade(options.channel, options.upgradeTrust));
-                         }
-                         const uint port = receiver->getPort();
-                         return listen(kj::mv(receiver), port);
-                       }));
+                       .then(
+                           [this, options](kj::Own<kj::NetworkAddress> parsed) {
+                             return listen(*parsed, options);
+                           },
+                           [this](kj::Exception&& exception) -> kj::Promise<void> {
+                             return cannotListen(address, exception);
+                           }));
+  }
+
+  kj::Promise<void> listen(kj::NetworkAddress& bindAddress, const RpcServerOptions& options) {
+    kj::Own<kj::ConnectionReceiver> receiver;
+    KJ_IF_MAYBE (failure, kj::runCatchingExceptions([&]() { receiver = bindAddress.listen(); })) {
+      kj::String text = bindAddress.toString();
+      return cannotListen(text.findFirst(',') == nullptr ? text : address, *failure);
+    }
+    if (options.upgrade) {
+      offerSharedMemory(*receiver, forUpgrade(options.channel, options.upgradeTrust));
+    }
+    const uint port = receiver->getPort();
+    return listen(kj::mv(receiver), port);
+  }
+
+  kj::Promise<void> listen(kj::AutoCloseFd socket) {
+    return listen(context->getLowLevelIoProvider().wrapListenSocketFd(kj::mv(socket)), 0);
   }
 
   void listen(struct sockaddr* bindAddress, uint addrSize) {
     auto resolved = context->getIoProvider().getNetwork().getSockaddr(bindAddress, addrSize);
-    auto receiver = resolved->listen();
-    const uint port = receiver->getPort();
-    listening->add(listen(kj::mv(receiver), port));
+    RpcServerOptions options;
+    options.upgrade = false;
+    listening->add(listen(*resolved, options));
   }
 
   void listen(int socketFd, uint itsPort) {
@@ -90,6 +112,7 @@ struct RpcServer::Impl final: private kj::TaskSet::ErrorHandler {
   }
 
   kj::Promise<void> listen(kj::Own<kj::ConnectionReceiver> receiver, uint itsPort) {
+    context->pollWhileBusy();
     portFulfiller->fulfill(kj::mv(itsPort));
     auto& reference = *receiver;
     return acceptFrom(reference).attach(kj::mv(receiver));
@@ -119,10 +142,12 @@ struct RpcServer::Impl final: private kj::TaskSet::ErrorHandler {
     return context->getPort().getTimer().afterDelay(DELAY_WHEN_EXHAUSTED);
   }
 
-  void listenToChannels(kj::StringPtr name, const ChannelOptions& options) {
+  kj::Promise<void> listenToChannels(kj::StringPtr name, const ChannelOptions& options) {
     auto receiver = kj::heap<ChannelReceiver>(context->getPort(), name, options);
-    auto accepting = receiver->listen([this](kj::Own<Channel> channel) { serve(kj::mv(channel)); });
-    listening->add(accepting.attach(kj::mv(receiver)));
+    auto accepting =
+        receiver->listen([this](kj::Own<Channel> channel) { serve(kj::mv(channel)); },
+                         [this](kj::StringPtr claim) { return accepted.confirm(claim); });
+    return accepting.attach(kj::mv(receiver));
   }
 
   void offerSharedMemory(kj::ConnectionReceiver& receiver, const ChannelOptions& options) {
@@ -130,12 +155,18 @@ struct RpcServer::Impl final: private kj::TaskSet::ErrorHandler {
     uint length = sizeof(bound);
     receiver.getsockname(reinterpret_cast<struct sockaddr*>(&bound), &length);
     KJ_IF_MAYBE (offer, sharedMemoryOffer(reinterpret_cast<struct sockaddr&>(bound))) {
-      KJ_IF_MAYBE (exception,
-                   kj::runCatchingExceptions([&]() { listenToChannels(*offer, options); })) {
-        KJ_LOG(WARNING, "clients of this port get TCP alone", *exception);
+      const auto stayWithTcp = [](kj::Exception&& exception) {
+        KJ_LOG(WARNING, "clients of this port get TCP alone", exception);
+      };
+      kj::Promise<void> accepting = nullptr;
+      KJ_IF_MAYBE (exception, kj::runCatchingExceptions(
+                                  [&]() { accepting = listenToChannels(*offer, options); })) {
+        stayWithTcp(kj::mv(*exception));
         return;
       }
+      listening->add(accepting.catch_(stayWithTcp));
       KJ_LOG(INFO, "clients of this port on this machine may use shared memory", *offer);
+      isOffering = true;
     }
   }
 
@@ -148,12 +179,22 @@ struct RpcServer::Impl final: private kj::TaskSet::ErrorHandler {
   }
 
   void serve(kj::Own<kj::AsyncIoStream> stream) {
+    auto entry = enter(*stream);
     KJ_IF_MAYBE (threads, workers) {
       auto socket = copyOf(KJ_ASSERT_NONNULL(stream->getFd()));
-      clients.add(endedByClient((*threads)->serve(kj::mv(socket), address)));
+      clients.add(endedByClient((*threads)->serve(kj::mv(socket), address)).attach(kj::mv(entry)));
     } else {
-      clients.add(sessions.serve(kj::mv(stream), address));
+      clients.add(sessions.serve(kj::mv(stream), address).attach(kj::mv(entry)));
     }
+  }
+
+  kj::Maybe<kj::Own<AcceptedConnections::Entry>> enter(kj::AsyncIoStream& stream) {
+    if (isOffering) {
+      KJ_IF_MAYBE (connection, tcpConnectionFromServer(stream)) {
+        return accepted.add(*connection);
+      }
+    }
+    return nullptr;
   }
 
   kj::Promise<void> drain() {
@@ -180,20 +221,30 @@ struct RpcServer::Impl final: private kj::TaskSet::ErrorHandler {
     }
     auto name = objectId.getAs<capnp::Text>();
     auto found = exports.find(name);
-    KJ_REQUIRE(found != exports.end(), "the server exports nothing under this name", name) {
-      return nullptr;
-    }
+    KJ_REQUIRE(found != exports.end(), "the server exports nothing under this name", name);
     return found->second.cap;
   }
 
   void taskFailed(kj::Exception&& exception) override {
-    // Sessions do not fail, they end; so it is listening that has failed. Throwing out of the event
-    // loop is not to be had: Cap'n Proto 1.0 and later aborts on it.
+    // Listening has failed. A program that only waits would go on and serve nobody, and whoever
+    // watches over it would not see that; so whatever it waits for fails, as with EzRpcServer.
+    // (From Cap'n Proto 1.0 on, an exception out of the event loop ends the program without
+    // unwinding.)
     KJ_LOG(ERROR, "the server cannot accept clients any more", exception);
-    if (portFulfiller->isWaiting()) {
-      portFulfiller->reject(kj::mv(exception));
+    const bool isNews = portFulfiller->isWaiting();
+    if (isNews) {
+      portFulfiller->reject(kj::cp(exception));
+    }
+    if (!(isNews && portIsAskedFor)) {
+      kj::throwFatalException(kj::mv(exception));
     }
   }
+
+  struct ClientFailure final: public kj::TaskSet::ErrorHandler {
+    void taskFailed(kj::Exception&& exception) override {
+      KJ_LOG(INFO, "a client could not be served", exception);
+    }
+  };
 
   struct Export {
     kj::String name;
@@ -205,9 +256,13 @@ struct RpcServer::Impl final: private kj::TaskSet::ErrorHandler {
   const BootstrapFactory factory;
   const capnp::ReaderOptions readerOptions;
   kj::Own<RpcContext> context;
+  AcceptedConnections accepted;
+  bool isOffering = false;                  // shared memory to clients of a TCP port
   std::map<kj::StringPtr, Export> exports;  // keyed by the name in the value
   kj::ForkedPromise<uint> port = nullptr;
   kj::Own<kj::PromiseFulfiller<uint>> portFulfiller;
+  bool portIsAskedFor = false;
+  ClientFailure clientFailure;
   Sessions sessions;
   kj::Maybe<kj::Own<Workers>> workers;
   kj::Own<kj::TaskSet> listening;
@@ -219,6 +274,11 @@ RpcServer::RpcServer(capnp::Capability::Client mainInterface, kj::StringPtr bind
     : impl(kj::heap<Impl>(kj::mv(mainInterface), nullptr, readerOpts, options)) {
   impl->listen(bindAddress, defaultPort, kj::mv(options));
 }
+
+RpcServer::RpcServer(decltype(nullptr), kj::StringPtr bindAddress, uint defaultPort,
+                     capnp::ReaderOptions readerOpts, RpcServerOptions options)
+    : RpcServer(capnp::Capability::Client(nullptr), bindAddress, defaultPort, readerOpts,
+                kj::mv(options)) {}
 
 RpcServer::RpcServer(BootstrapFactory factory, kj::StringPtr bindAddress, uint defaultPort,
                      capnp::ReaderOptions readerOpts, RpcServerOptions options)
@@ -277,6 +337,7 @@ kj::Promise<void> RpcServer::drain() {
 
 kj::Promise<uint> RpcServer::getPort() {
   impl->context->requireOwnProcess();
+  impl->portIsAskedFor = true;
   return impl->port.addBranch();
 }
 

@@ -40,7 +40,13 @@ public:
   explicit RpcServer(BootstrapFactory factory, kj::StringPtr bindAddress, uint defaultPort = 0,
                      capnp::ReaderOptions readerOpts = capnp::ReaderOptions(),
                      RpcServerOptions options = RpcServerOptions());
-  // The same with a main interface for each client, which may depend on who that is.
+  // The same with a main interface for each client, which may depend on who that is. A null one
+  // refuses the client: its calls fail, and say so.
+
+  explicit RpcServer(decltype(nullptr), kj::StringPtr bindAddress, uint defaultPort = 0,
+                     capnp::ReaderOptions readerOpts = capnp::ReaderOptions(),
+                     RpcServerOptions options = RpcServerOptions());
+  // For a server that only exportCap()s: calls on its main interface fail.
 
   RpcServer(capnp::Capability::Client mainInterface, struct sockaddr* bindAddress, uint addrSize,
             capnp::ReaderOptions readerOpts = capnp::ReaderOptions());
@@ -62,6 +68,12 @@ public:
   // For programs written for EzRpcServer that only exportCap().
 
   ~RpcServer() noexcept(false);
+  // Cuts all clients off, whatever they have called. With threads it waits until none runs a
+  // handler any more. A handler must not wait for this thread then: hand it work by
+  // kj::Executor::executeAsync(), and return the promise. One that blocks in executeSync() is left
+  // behind after 1 s, with an error in the log: it goes on when this thread's event loop does, or
+  // gets an exception when that is gone, and may find what it uses gone as well.
+
   KJ_DISALLOW_COPY(RpcServer);
 
   void exportCap(kj::StringPtr name, capnp::Capability::Client cap);
@@ -69,7 +81,10 @@ public:
 
   kj::Promise<uint> getPort();
   // Resolves once the server is listening: to its TCP port, or to 0 when the address has none.
-  // Rejects when it cannot listen there, which is logged as well.
+  // Rejects when it cannot listen there, which is logged as well. A program that has not asked by
+  // then is not left waiting for clients that cannot come: the exception comes out of what it waits
+  // for in this thread, and ends it unless it is caught there. (With Cap'n Proto 1.0 and later it
+  // ends the program in any case.)
 
   kj::Promise<void> drain();
   // The graceful end: listens no more, and ends each client's connection as soon as all that it has
@@ -78,6 +93,8 @@ public:
   // is waited for; bound that with a timer, and destroy the server:
   //
   //     server.drain().exclusiveJoin(timer.afterDelay(5 * kj::SECONDS)).wait(waitScope);
+  //
+  // That bounds it however fast clients call. It does not bound a handler that blocks its thread.
 
   kj::WaitScope& getWaitScope();
   kj::AsyncIoProvider& getIoProvider();

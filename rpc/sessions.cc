@@ -1,35 +1,14 @@
 #include "shoal/rpc/sessions.h"
 
-#include <sys/socket.h>
-
 #include "capnp/rpc.h"
 #include "kj/debug.h"
+#include "shoal/rpc/sockets.h"
 #include "shoal/rpc/vat.h"
-#include "shoal/transport/same_user.h"
 
 namespace shoal {
 
 using capnp::rpc::twoparty::Side;
 using capnp::rpc::twoparty::VatId;
-
-namespace {
-
-Peer peerOf(kj::AsyncIoStream& stream, kj::StringPtr address) {
-  Peer peer = {.address = address.cStr(), .pid = 0, .uid = kNoUid};
-  KJ_IF_MAYBE (fd, stream.getFd()) {
-    struct ucred credentials = {};
-    socklen_t length = sizeof(credentials);
-    // Over TCP the kernel answers with nobody's: no process has the id 0.
-    if (::getsockopt(*fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0 &&
-        credentials.pid != 0) {
-      peer.pid = credentials.pid;
-      peer.uid = IsUnknownUser(credentials.uid) ? kNoUid : credentials.uid;
-    }
-  }
-  return peer;
-}
-
-}  // namespace
 
 struct Sessions::Session final: private capnp::SturdyRefRestorer<capnp::AnyPointer> {
   // The restorer gives the main interface to who names nothing, which is what bootstrapping is.
@@ -47,7 +26,15 @@ struct Sessions::Session final: private capnp::SturdyRefRestorer<capnp::AnyPoint
   }
 
   capnp::Capability::Client restore(capnp::AnyPointer::Reader objectId) override {
-    return sessions.restore(peer, objectId);
+    auto hook = capnp::ClientHook::from(sessions.restore(peer, objectId));
+    // The RPC system crashes on a null (0.9.2); an exception fails each call on what was asked for.
+    if (hook.get() == nullptr || hook->isNull()) {
+      kj::throwFatalException(kj::Exception(
+          kj::Exception::Type::FAILED, __FILE__, __LINE__,
+          kj::str("this server has nothing for its client at ", peer.Describe().c_str(),
+                  ": its BootstrapFactory, main interface or export is null")));
+    }
+    return capnp::Capability::Client(kj::mv(hook));
   }
 
   Sessions& sessions;
@@ -71,9 +58,9 @@ kj::Promise<void> Sessions::serve(kj::Own<Channel> channel) {
 }
 
 kj::Promise<void> Sessions::serve(kj::Own<kj::AsyncIoStream> stream, kj::StringPtr address) {
-  Peer peer = peerOf(*stream, address);
+  Peer peer = peerBehind(*stream, address);
   return serve(
-      kj::heap<Session>(*this, newVat(kj::mv(stream), Side::SERVER, readerOptions), kj::mv(peer)));
+      kj::heap<Session>(*this, newVat(kj::mv(stream), Side::SERVER, readerOptions, peer), peer));
 }
 
 kj::Promise<void> Sessions::serve(kj::Own<Session> session) {

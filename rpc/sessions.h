@@ -18,7 +18,7 @@ namespace shoal {
 using BootstrapFactory = std::function<capnp::Capability::Client(const Peer& client)>;
 // Gives each client its main interface. It sees the process and user id of a client over shared
 // memory or a Unix socket, which the kernel vouches for; over TCP there is none, and the user id is
-// kNoUid.
+// kNoUid. A client for which it throws, or gives null, has its calls fail, and says why.
 
 class Sessions {
   // Belongs to the thread of its context, and must outlive the promises that it gives.

@@ -23,29 +23,11 @@ public:
       port = ntohs(ip.sin_port);
     } else if (address.sa_family == AF_INET6) {
       const auto& ip = reinterpret_cast<const struct sockaddr_in6&>(address);
-      family = AF_INET6;
-      memcpy(bytes, &ip.sin6_addr, sizeof(ip.sin6_addr));
+      family = IN6_IS_ADDR_V4MAPPED(&ip.sin6_addr) ? AF_INET : AF_INET6;
+      memcpy(bytes, ip.sin6_addr.s6_addr + (family == AF_INET ? 12 : 0),
+             sizeof(ip.sin6_addr) - (family == AF_INET ? 12 : 0));
       port = ntohs(ip.sin6_port);
     }
-  }
-
-  static kj::Maybe<IpAddress> parse(kj::StringPtr text) {
-    // "127.0.0.1:5923" or "[::1]:5923".
-    KJ_IF_MAYBE (colon, text.findLast(':')) {
-      kj::String host = kj::str(text.slice(0, *colon));
-      IpAddress ip;
-      ip.port = static_cast<uint16_t>(atoi(text.slice(*colon + 1).cStr()));
-      if (host.startsWith("[") && host.size() > 2) {
-        ip.family = AF_INET6;
-        host = kj::str(host.slice(1, host.size() - 1));
-      } else {
-        ip.family = AF_INET;
-      }
-      if (inet_pton(ip.family, host.cStr(), ip.bytes) == 1) {
-        return ip;
-      }
-    }
-    return nullptr;
   }
 
   bool isIp() const { return family != AF_UNSPEC; }
@@ -74,17 +56,18 @@ public:
     return any;
   }
 
-  kj::String offer() const {
+  kj::String toString() const {
     char text[INET6_ADDRSTRLEN] = "";
     inet_ntop(family, bytes, text, sizeof(text));
-    return family == AF_INET6 ? kj::str("shm:tcp/[", text, "]:", port)
-                              : kj::str("shm:tcp/", text, ":", port);
+    return family == AF_INET6 ? kj::str("[", text, "]:", port) : kj::str(text, ":", port);
   }
+
+  kj::String offer() const { return kj::str("shm:tcp/", toString()); }
 
   int getFamily() const { return family; }
 
 private:
-  IpAddress() = default;
+  IpAddress() = default;  // of any()
 
   bool isLoopback() const {
     return family == AF_INET ? bytes[0] == 127
@@ -100,6 +83,29 @@ private:
   uint16_t port = 0;
 };
 
+using GetName = void (kj::AsyncIoStream::*)(struct sockaddr*, kj::uint*);
+
+IpAddress nameOf(kj::AsyncIoStream& stream, GetName getName) {
+  struct sockaddr_storage address = {};
+  kj::uint length = sizeof(address);
+  // A socket that the peer has reset has no name any more.
+  auto failure = kj::runCatchingExceptions(
+      [&]() { (stream.*getName)(reinterpret_cast<struct sockaddr*>(&address), &length); });
+  if (failure != nullptr) {
+    address = {};
+  }
+  return IpAddress(reinterpret_cast<const struct sockaddr&>(address));
+}
+
+struct EndsOf {
+  explicit EndsOf(kj::AsyncIoStream& stream)
+      : own(nameOf(stream, &kj::AsyncIoStream::getsockname)),
+        peer(nameOf(stream, &kj::AsyncIoStream::getpeername)) {}
+
+  const IpAddress own;
+  const IpAddress peer;
+};
+
 }  // namespace
 
 kj::Maybe<kj::String> sharedMemoryOffer(const struct sockaddr& bound) {
@@ -110,9 +116,13 @@ kj::Maybe<kj::String> sharedMemoryOffer(const struct sockaddr& bound) {
   return ip.offer();
 }
 
-kj::Array<kj::String> sharedMemoryOffers(kj::StringPtr addresses,
-                                         const std::vector<uid_t>& otherUids) {
+namespace {
+
+kj::Array<kj::String> sharedMemoryOffers(const IpAddress& ip, const std::vector<uid_t>& otherUids) {
   kj::Vector<kj::String> offers;
+  if (!ip.isIp() || !ip.isOfThisMachine()) {
+    return offers.releaseAsArray();
+  }
   const auto add = [&](kj::String offer) {
     const size_t own = offers.size();
     offers.add(kj::mv(offer));
@@ -120,20 +130,40 @@ kj::Array<kj::String> sharedMemoryOffers(kj::StringPtr addresses,
       offers.add(kj::str(offers[own], "@", uid));
     }
   };
-  while (addresses.size() > 0) {
-    const size_t end = addresses.findFirst(',').orDefault(addresses.size());
-    KJ_IF_MAYBE (ip, IpAddress::parse(kj::str(addresses.slice(0, end)))) {
-      if (ip->isOfThisMachine()) {
-        add(ip->offer());
-        if (ip->getFamily() == AF_INET) {
-          add(ip->any(AF_INET).offer());
-        }
-        add(ip->any(AF_INET6).offer());  // which takes both kinds
-      }
-    }
-    addresses = addresses.slice(kj::min(end + 1, addresses.size()));
+  add(ip.offer());
+  if (ip.getFamily() == AF_INET) {
+    add(ip.any(AF_INET).offer());
   }
+  add(ip.any(AF_INET6).offer());  // which takes both kinds
   return offers.releaseAsArray();
+}
+
+}  // namespace
+
+kj::Array<kj::String> sharedMemoryOffers(const struct sockaddr& server,
+                                         const std::vector<uid_t>& otherUids) {
+  return sharedMemoryOffers(IpAddress(server), otherUids);
+}
+
+kj::Array<kj::String> sharedMemoryOffers(kj::AsyncIoStream& toServer,
+                                         const std::vector<uid_t>& otherUids) {
+  return sharedMemoryOffers(EndsOf(toServer).peer, otherUids);
+}
+
+kj::Maybe<TcpConnection> tcpConnectionFromClient(kj::AsyncIoStream& stream) {
+  const EndsOf ends(stream);
+  if (!ends.own.isIp() || !ends.peer.isIp()) {
+    return nullptr;
+  }
+  return TcpConnection{ends.own.toString(), ends.peer.toString()};
+}
+
+kj::Maybe<TcpConnection> tcpConnectionFromServer(kj::AsyncIoStream& stream) {
+  const EndsOf ends(stream);
+  if (!ends.own.isIp() || !ends.peer.isIp()) {
+    return nullptr;
+  }
+  return TcpConnection{ends.peer.toString(), ends.own.toString()};
 }
 
 ChannelOptions forUpgrade(ChannelOptions options, Trust upgradeTrust) {

@@ -24,17 +24,21 @@ ChannelOptions forRpc(ChannelOptions options, capnp::ReaderOptions readerOptions
 Vat newVat(Poller& poller, kj::Own<Channel> channel, Side side,
            capnp::ReaderOptions readerOptions) {
   auto network = kj::heap<VatNetwork>(poller, kj::mv(channel), side, readerOptions);
+  network->failAtEnd();
   auto disconnected = network->onDisconnect();
   auto drain = [&network = *network]() { network.drain(); };
-  return {kj::mv(network), kj::mv(disconnected), kj::mv(drain)};
+  auto isLost = [&network = *network]() { return network.isShutDown(); };
+  return {kj::mv(network), kj::mv(disconnected), kj::mv(drain), kj::mv(isLost)};
 }
 
-Vat newVat(kj::Own<kj::AsyncIoStream> stream, Side side, capnp::ReaderOptions readerOptions) {
-  auto messages = kj::heap<DrainingStream>(kj::mv(stream));
+Vat newVat(kj::Own<kj::AsyncIoStream> stream, Side side, capnp::ReaderOptions readerOptions,
+           kj::Maybe<Peer> peer) {
+  auto messages = kj::heap<DrainingStream>(kj::mv(stream), kj::mv(peer));
   auto drain = [&messages = *messages]() { messages.drain(); };
+  auto isLost = [&messages = *messages]() { return messages.hasEnded(); };
   auto network = kj::heap<capnp::TwoPartyVatNetwork>(*messages, side, readerOptions);
   auto disconnected = network->onDisconnect();
-  return {network.attach(kj::mv(messages)), kj::mv(disconnected), kj::mv(drain)};
+  return {network.attach(kj::mv(messages)), kj::mv(disconnected), kj::mv(drain), kj::mv(isLost)};
 }
 
 capnp::Capability::Client bootstrapServer(capnp::RpcSystem<VatId>& rpcSystem) {

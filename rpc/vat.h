@@ -27,6 +27,11 @@ struct Vat {
   kj::Function<void()> drain;
   // From the call on, the connection ends as soon as each call that has come over it is answered.
   // The peer sees that as a disconnect. May be called while `network` is there.
+
+  kj::Function<bool()> isLost;
+  // Whether the RPC system has given the connection up, so that every call over it fails. True by
+  // the time that a caller hears of it, which is before `disconnected` resolves. May be called
+  // while `network` is there.
 };
 
 bool isShmAddress(kj::StringPtr address);
@@ -41,7 +46,10 @@ ChannelOptions forRpc(ChannelOptions options,
 Vat newVat(Poller& poller, kj::Own<Channel> channel, capnp::rpc::twoparty::Side side,
            capnp::ReaderOptions readerOptions = capnp::ReaderOptions());
 Vat newVat(kj::Own<kj::AsyncIoStream> stream, capnp::rpc::twoparty::Side side,
-           capnp::ReaderOptions readerOptions = capnp::ReaderOptions());
+           capnp::ReaderOptions readerOptions = capnp::ReaderOptions(),
+           kj::Maybe<Peer> peer = nullptr);
+// `peer`, if it is given, is named by the exceptions that pending calls fail with at its end, as it
+// always is over a channel.
 
 capnp::Capability::Client bootstrapServer(capnp::RpcSystem<capnp::rpc::twoparty::VatId>& rpcSystem);
 // The main interface of the server that a client's RPC system is connected with.

@@ -216,7 +216,7 @@ kj::Maybe<VatNetwork::MaybeIncoming> VatNetwork::tryTake() {
   }
   auto received = channel->TryReceive();
   if (!received.ok()) {
-    if (channel->ended_by_peer()) {
+    if (channel->ended_by_peer() && !endIsFailure) {
       return MaybeIncoming(nullptr);
     }
     if (stalls(received.status())) {
@@ -258,6 +258,7 @@ kj::Promise<VatNetwork::MaybeIncoming> VatNetwork::receiveWhenReady() {
 }
 
 kj::Promise<void> VatNetwork::shutdown() {
+  shutDown = true;
   KJ_IF_MAYBE (reason, failure) {
     return kj::cp(*reason);  // what is queued is never delivered
   }

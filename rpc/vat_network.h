@@ -11,6 +11,9 @@
 
 namespace shoal {
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"  // which KJ's own interfaces have
+
 class VatNetwork final: public capnp::TwoPartyVatNetworkBase,
                         private capnp::TwoPartyVatNetworkBase::Connection,
                         private Poller::Source {
@@ -57,6 +60,13 @@ public:
   void drain();
   // From now on, the RPC system finds that the peer has left as soon as each call that has come is
   // answered, and ends the connection.
+
+  void failAtEnd() { endIsFailure = true; }
+  // From now on, the peer's orderly end fails what is pending with an exception that names the
+  // peer, where the RPC system's own does not.
+
+  bool isShutDown() { return shutDown; }
+  // Whether the RPC system has given the connection up, so that every call over it fails.
 
   kj::Duration getOutgoingMessageWaitTime();
   // How long messages have been waiting now; 0 when none does.
@@ -119,6 +129,8 @@ private:
 
   Unanswered unanswered;
   bool draining = false;
+  bool shutDown = false;
+  bool endIsFailure = false;
 
   bool peerGone = false;
   // Nothing can be sent any more; what the peer sent before it went is still received.
@@ -135,5 +147,7 @@ private:
   kj::ForkedPromise<void> disconnectPromise = nullptr;
   ConnectionDisposer disposer;
 };
+
+#pragma GCC diagnostic pop
 
 }  // namespace shoal

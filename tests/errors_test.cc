@@ -32,8 +32,10 @@
 #include "shoal/tests/child_process.h"
 #include "shoal/tests/failing_system_call.h"
 #include "shoal/tests/refused_descriptors.h"
+#include "shoal/tests/rpc_errors.h"
 #include "shoal/tests/scratch_folder.h"
 #include "shoal/transport/channel.h"
+#include "shoal/transport/shm_connect.h"
 #include "shoal/transport/test_channels.h"
 #include "shoal/transport/test_process.h"
 #include "shoal/transport/test_socket.h"
@@ -516,6 +518,21 @@ absl::Status NoClientCame() {
   return (*listener)->Accept(absl::Milliseconds(1)).status();
 }
 
+absl::Status UnconfirmedClaim() {
+  const UniqueAddress address("shm");
+  const auto listener = Listen(address.text());
+  return HeardBy(
+      [&] {
+        auto handshake = TryConnect(*ParseShmAddress(address.text()), {}, "127.0.0.1:1 to ::1:2");
+        absl::StatusOr<std::unique_ptr<Channel>> channel = nullptr;
+        while (channel.ok() && *channel == nullptr) {
+          channel = handshake->Finish();
+        }
+        return channel.status();
+      },
+      **listener);
+}
+
 using Producer = std::function<absl::Status()>;
 
 const std::map<std::string, Producer>& Producers() {
@@ -562,7 +579,9 @@ const std::map<std::string, Producer>& Producers() {
         {"foreign-program", [] { return StrangeServer().Answer("hello", 5); }},
         {"not-a-socket", NotASocket}, {"nothing-to-wait-for", [] { return WaitAny({}).status(); }},
         {"ended", AfterEnd}, {"forked", Forked}, {"other-version", OtherVersion},
-        {"other-protocol", OtherProtocol}, {"other-user", OtherUser}, {"unknown-user", UnknownUser},
+        {"other-protocol", OtherProtocol}, {"unconfirmed-claim", UnconfirmedClaim},
+        {"null-interface", NullInterface}, {"another-event-loop", AnotherEventLoop},
+        {"other-user", OtherUser}, {"unknown-user", UnknownUser},
         {"name-of-another-user",
          [] { return Listen(absl::StrCat("shm:test@", geteuid() + 1)).status(); }},
         {"served", Served}, {"served-by-a-child", ServedByAChild}, {"port-served", PortServed},

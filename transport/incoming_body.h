@@ -63,8 +63,8 @@ class IncomingBody {
  private:
   class Reader final : public capnp::MessageReader {
    public:
-    Reader(const IncomingBody& body, const capnp::ReaderOptions& options)
-        : MessageReader(options), body_(body) {}
+    Reader(const IncomingBody& body, const capnp::ReaderOptions& reader_options)
+        : MessageReader(reader_options), body_(body) {}
     kj::ArrayPtr<const capnp::word> getSegment(capnp::uint id) override {
       return id < body_.segments.size() ? body_.segments[id] : nullptr;
     }
