@@ -5,10 +5,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -19,6 +17,7 @@
 #include "kj/exception.h"
 #include "shoal/schema/hello.capnp.h"
 #include "shoal/transport/message_limit.h"
+#include "shoal/transport/packet_message.h"
 #include "shoal/transport/trust.h"
 
 namespace shoal {
@@ -90,30 +89,12 @@ absl::Status Foreign(const Peer& peer) {
       " does not speak Shoal's protocol; check the address, which belongs to another program"));
 }
 
-// A greeting's bytes, aligned as a reader needs them; it throws on what is malformed.
-class GreetingReader {
- public:
-  explicit GreetingReader(std::span<const std::byte> bytes)
-      : words_((bytes.size() + 7) / 8), message_(Copy(bytes)) {}
-
-  schema::Greeting::Reader greeting() { return message_.getRoot<schema::Greeting>(); }
-
- private:
-  kj::ArrayPtr<const capnp::word> Copy(std::span<const std::byte> bytes) {
-    std::memcpy(words_.data(), bytes.data(), bytes.size());
-    return kj::arrayPtr(reinterpret_cast<const capnp::word*>(words_.data()), words_.size());
-  }
-
-  std::vector<uint64_t> words_;
-  capnp::FlatArrayMessageReader message_;
-};
-
 // A hello, or nothing for what precedes one: a knock or a welcome. Cap'n Proto throws on what is
 // malformed, which ReadGreeting() catches.
 absl::StatusOr<std::optional<Hello>> ParseGreeting(Packet& packet, const Peer& peer, Side side,
                                                    const ChannelOptions& options) {
-  GreetingReader reader(packet.bytes);
-  const auto greeting = reader.greeting();
+  PacketMessage message(packet.bytes);
+  const auto greeting = message.Root<schema::Greeting>();
   if (greeting.getMagic() != kMagic) {
     return Foreign(peer);
   }
@@ -211,8 +192,8 @@ void SendRefusal(int fd, const absl::Status& error) {
 size_t MostFdsOfGreeting(std::span<const std::byte> bytes) {
   size_t most = 0;
   kj::runCatchingExceptions([&] {
-    GreetingReader reader(bytes);
-    const auto greeting = reader.greeting();
+    PacketMessage message(bytes);
+    const auto greeting = message.Root<schema::Greeting>();
     const bool is_hello = greeting.getMagic() == kMagic &&
                           greeting.getVersion() == kProtocolVersion && greeting.isHello();
     most = is_hello ? kRegions : 0;

@@ -1,9 +1,7 @@
 #include "shoal/transport/news.h"
 
-#include <cstring>
 #include <span>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "capnp/message.h"
@@ -11,6 +9,7 @@
 #include "kj/exception.h"
 #include "shoal/schema/news.capnp.h"
 #include "shoal/transport/packet.h"
+#include "shoal/transport/packet_message.h"
 
 namespace shoal {
 namespace {
@@ -27,27 +26,9 @@ absl::Status Senseless(const Peer& peer, size_t bytes, size_t fds) {
       " descriptors over the connection's socket, which this version does not understand"));
 }
 
-// What a packet's bytes are, aligned as a reader needs them; it throws on what is malformed.
-class NewsReader {
- public:
-  explicit NewsReader(std::span<const std::byte> bytes)
-      : words_((bytes.size() + 7) / 8), message_(Copy(bytes)) {}
-
-  schema::News::Reader news() { return message_.getRoot<schema::News>(); }
-
- private:
-  kj::ArrayPtr<const capnp::word> Copy(std::span<const std::byte> bytes) {
-    std::memcpy(words_.data(), bytes.data(), bytes.size());
-    return kj::arrayPtr(reinterpret_cast<const capnp::word*>(words_.data()), words_.size());
-  }
-
-  std::vector<uint64_t> words_;
-  capnp::FlatArrayMessageReader message_;
-};
-
 absl::StatusOr<News> Parse(Doorbell::Packet& packet, const Peer& peer) {
-  NewsReader reader(packet.bytes);
-  const auto news = reader.news();
+  PacketMessage message(packet.bytes);
+  const auto news = message.Root<schema::News>();
   if (packet.fd_refused) {
     return FdRefused(peer.Describe());
   }
@@ -93,8 +74,8 @@ absl::Status SendMessageFds(Doorbell& doorbell, std::span<const int> fds) {
 size_t MostFdsOfNews(std::span<const std::byte> bytes, size_t per_message) {
   size_t most = 0;
   kj::runCatchingExceptions([&] {
-    NewsReader reader(bytes);
-    const auto news = reader.news();
+    PacketMessage message(bytes);
+    const auto news = message.Root<schema::News>();
     most = news.isSlabAdded() ? 1 : news.isMessageFds() ? per_message : 0;
   });
   return most;
