@@ -11,8 +11,8 @@
 
 namespace shoal {
 
-// A copy of what came, aligned as Cap'n Proto needs it. Like its readers, throws kj::Exception where
-// the bytes are malformed: in the constructor, in Root() and in what that gives.
+// A copy of what came, aligned as Cap'n Proto needs it. Like its readers, throws kj::Exception
+// where the bytes are malformed: in the constructor, in Root() and in what that gives.
 class PacketMessage {
  public:
   explicit PacketMessage(std::span<const std::byte> bytes)
