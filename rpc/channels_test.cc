@@ -67,7 +67,10 @@ protected:
 
   absl::StatusOr<std::unique_ptr<Channel>> acceptAlong(Listener& listener) {
     // While the loop's client greets. Its answer waits for the loop to run again.
-    EXPECT_TRUE(absl::IsDeadlineExceeded(listener.Accept(absl::ZeroDuration()).status()));
+    auto accepted = listener.Accept(absl::ZeroDuration());
+    if (accepted.ok()) {
+      return accepted;  // before Linux 6.16 it need not wait to be let in
+    }
     io.waitScope.poll();
     return listener.Accept();
   }
