@@ -28,7 +28,9 @@ class PacketMessage {
 
  private:
   kj::ArrayPtr<const capnp::word> Copy(std::span<const std::byte> bytes) {
-    std::memcpy(words_.data(), bytes.data(), bytes.size());
+    if (!bytes.empty()) {  // memcpy() takes no null, whatever the size
+      std::memcpy(words_.data(), bytes.data(), bytes.size());
+    }
     return kj::arrayPtr(reinterpret_cast<const capnp::word*>(words_.data()), words_.size());
   }
 
