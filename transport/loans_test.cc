@@ -227,6 +227,16 @@ TEST(Loans, RefusesASecondReceiptForTheSameBlock) {
 
 constexpr uint32_t kBlockWords = kSlabWords / kLoans;
 
+// How many words of a block are not `word`. A peer has a mapping of its own; here it reads the
+// owner's, where AddressSanitizer would not have a block read that was dropped.
+__attribute__((no_sanitize("address"))) uint64_t CountOthers(const uint64_t* words, uint64_t word) {
+  uint64_t others = 0;
+  for (uint32_t i = 0; i < kBlockWords; ++i) {
+    others += words[i] == word ? 0 : 1;
+  }
+  return others;
+}
+
 // Reads each block that it is lent, and gives it back at once. Counts the words that are wrong:
 // message n consists of words n.
 uint64_t ReadAll(const std::stop_token& stop, const uint64_t* slab, Fixture& f,
@@ -239,8 +249,7 @@ uint64_t ReadAll(const std::stop_token& stop, const uint64_t* slab, Fixture& f,
         continue;
       }
       const uint64_t message = entry >> 32;
-      const auto words = std::span(slab + (entry & UINT32_MAX), kBlockWords);
-      wrong += kBlockWords - std::count(words.begin(), words.end(), message);
+      wrong += CountOthers(slab + (entry & UINT32_MAX), message);
       f.peer.Write(loan);
     }
     std::this_thread::yield();
