@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/config.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "capnp/message.h"
@@ -287,7 +288,7 @@ absl::Status WithLimit(decltype(RLIMIT_AS) resource, rlim_t value, const Channel
   return ChannelPair(options).status();
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(ABSL_HAVE_ADDRESS_SANITIZER) && !defined(ABSL_HAVE_THREAD_SANITIZER)
 rlim_t AddressSpaceInUse() {
   std::ifstream statm("/proc/self/statm");
   rlim_t pages = 0;
@@ -380,7 +381,7 @@ absl::Status ChangedAfterPublish() {
 }
 #endif
 
-#ifndef __SANITIZE_THREAD__
+#ifndef ABSL_HAVE_THREAD_SANITIZER
 absl::Status TwoThreads() {
   Pair pair;
   std::thread receiver([&] {
@@ -554,7 +555,7 @@ const std::map<std::string, Producer>& Producers() {
         {"built-after-publish", [] { return BuiltAfterPublish(false); }},
         {"changed-by-another-handle", [] { return BuiltAfterPublish(true); }},
         {"off-thread", OffThread},
-#ifndef __SANITIZE_THREAD__
+#ifndef ABSL_HAVE_THREAD_SANITIZER
         {"two-threads", TwoThreads},  // of whom ThreadSanitizer tells itself
 #endif
 #ifndef NDEBUG
@@ -587,7 +588,7 @@ const std::map<std::string, Producer>& Producers() {
         {"served", Served}, {"served-by-a-child", ServedByAChild}, {"port-served", PortServed},
         {"corrupt-peer", CorruptPeer},
         {"no-notice-in-a-stream", [] { return ChannelAndSocket().channel->Notify(); }},
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(ABSL_HAVE_ADDRESS_SANITIZER) && !defined(ABSL_HAVE_THREAD_SANITIZER)
         // A sanitizer has the whole address space.
         {"address-space-limit",
          [] { return WithLimit(RLIMIT_AS, AddressSpaceInUse() + (64 << 20), LargeSlab()); }},

@@ -15,6 +15,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/base/config.h"
 #include "gtest/gtest.h"
 #include "shoal/tests/child_process.h"
 #include "shoal/tests/failing_system_call.h"
@@ -261,7 +262,7 @@ TEST(FileSizeLimit, DoesNotConcernThePeersRegions) {
   ExpectNext(*pair.right, 1, kMoreThanASlab);
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(ABSL_HAVE_ADDRESS_SANITIZER) && !defined(ABSL_HAVE_THREAD_SANITIZER)
 // A sanitizer has the whole address space.
 TEST(AddressSpaceLimit, HasASenderSendInFragmentsUntilItIsLifted) {
   Pair pair(SmallSlabs());

@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/config.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "shoal/transport/channel.h"
@@ -136,7 +137,7 @@ TEST(Trust, InNobodyCarriesMessagesOfManySegments) {
   }
 }
 
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef ABSL_HAVE_ADDRESS_SANITIZER
 TEST(ReleasedMessageDeathTest, CannotBeReadInABuildWithAddressSanitizer) {
   for (const size_t bytes : {0u, 10000u, 40u << 20}) {
     for (const Trust trust : {Trust::kPeer, Trust::kNone}) {
