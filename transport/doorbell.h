@@ -29,8 +29,8 @@ struct IncomingFdLimits {
   // How many news of these bytes can have, of at most `packet`. What comes with a packet beyond
   // that, or with a ring, never becomes a descriptor of this process, which would have to close it:
   // closing a file on the peer's own FUSE mount waits for the peer.
-  size_t (*of_news)(std::span<const std::byte> news, size_t packet) =
-      [](std::span<const std::byte>, size_t fds) { return fds; };
+  size_t (*of_news)(std::span<const std::byte> news,
+                    size_t packet) = [](std::span<const std::byte>, size_t fds) { return fds; };
 };
 
 // A ring is one packet of one byte; a longer packet, which may have descriptors, is news. The
