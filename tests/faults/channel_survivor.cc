@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "capnp/any.h"
 #include "shoal/tests/faults/channel_load.h"
 
 namespace shoal::faults {
@@ -46,7 +47,9 @@ void ExpectServes(Outcome& outcome, Listener& listener, const ChannelOptions& op
   absl::Status served = client.status();
   served.Update(server.status());
   if (served.ok()) {
-    served.Update((*client)->Publish((*client)->Claim()));
+    OutgoingMessage message = (*client)->Claim();
+    message.InitRoot<capnp::AnyPointer>();
+    served.Update((*client)->Publish(std::move(message)));
     served.Update((*server)->Receive(kNeverSeen).status());
   }
   outcome.Expect(served.ok(), absl::StrCat("served no new client: ", served.ToString()));
