@@ -25,7 +25,8 @@ TEST(PacketMessage, ReadsBytesAtAnyAlignment) {
   for (size_t shift = 0; shift < sizeof(capnp::word); ++shift) {
     std::vector<std::byte> shifted(shift);
     shifted.insert(shifted.end(), bytes.begin(), bytes.end());
-    PacketMessage message(std::span(shifted).subspan(shift));
+    const std::span<const std::byte> from = std::span<const std::byte>(shifted).subspan(shift);
+    PacketMessage message(from);
     EXPECT_EQ(message.Root<test::Blob>().getNumber(), 42) << shift;
   }
 }
