@@ -19,7 +19,6 @@ constexpr absl::StatusCode kInvalidArgument = absl::StatusCode::kInvalidArgument
 
 constexpr uint64_t kEpoch = 0x1234567890;
 constexpr OutboxShape kShape = {.slots = 32, .receipts = 16, .slab_bytes = 64 << 10};
-constexpr uint32_t kSlabWords = (64 << 10) / 8;
 
 Outbox NewOutbox() { return Outbox::Create(kShape, kEpoch).value(); }
 
