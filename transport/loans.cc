@@ -61,7 +61,9 @@ absl::Status Loans::Collect(const Peer& peer) {
     }
     const Loan loan = std::exchange(loans_[*number], Loan());
 #ifndef NDEBUG
-    changed_ = changed_ || loan.digest != Digest(*loan.slab, loan.block, loan.used_words);
+    if (loan.digest != Digest(*loan.slab, loan.block, loan.used_words)) {
+      changed_.store(true, std::memory_order_relaxed);
+    }
 #endif
     slabs_.TakeBack(*loan.slab, loan.block);
     free_.push_back(*number);

@@ -1,8 +1,8 @@
 // The blocks that the peer has, by the numbers that its receipts name.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
-#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -35,7 +35,7 @@ class Loans {
 
   // Whether a block was changed while the peer had it, since this was asked last. Found out when
   // the block comes back, in debug builds alone.
-  bool TakeChanged() { return std::exchange(changed_, false); }
+  bool TakeChanged() { return changed_.exchange(false, std::memory_order_relaxed); }
 
  private:
   struct Loan {
@@ -52,7 +52,7 @@ class Loans {
   std::vector<Loan> loans_;
   std::vector<uint32_t> free_;
   absl::Status corrupt_;
-  bool changed_ = false;
+  std::atomic<bool> changed_ = false;  // relaxed: a waiting thread that trims may set it
 };
 
 }  // namespace shoal
