@@ -71,13 +71,11 @@ kj::Exception cannotConnect(kj::StringPtr address, const kj::Exception& reason) 
 Peer peerBehind(kj::AsyncIoStream& stream, kj::StringPtr address) {
   Peer peer = {.address = address.cStr(), .pid = 0, .uid = kNoUid};
   KJ_IF_MAYBE (fd, stream.getFd()) {
-    struct ucred credentials = {};
-    socklen_t length = sizeof(credentials);
+    const absl::StatusOr<ucred> credentials = PeerCredentials(*fd);
     // Over TCP the kernel answers with nobody's: no process has the id 0.
-    if (::getsockopt(*fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0 &&
-        credentials.pid != 0) {
-      peer.pid = credentials.pid;
-      peer.uid = IsUnknownUser(credentials.uid) ? kNoUid : credentials.uid;
+    if (credentials.ok() && credentials->pid != 0) {
+      peer.pid = credentials->pid;
+      peer.uid = IsUnknownUser(credentials->uid) ? kNoUid : credentials->uid;
     }
   }
   return peer;

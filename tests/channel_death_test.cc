@@ -10,7 +10,7 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "shoal/tests/child_process.h"
+#include "shoal/tests/peer_process.h"
 #include "shoal/transport/channel.h"
 #include "shoal/transport/test_channels.h"
 
@@ -18,21 +18,6 @@ namespace shoal {
 namespace {
 
 using testing::HasSubstr;
-
-// A channel to a new process that does `command`.
-struct PeerProcess {
-  explicit PeerProcess(const std::string& command, const ChannelOptions& options = {})
-      : address("shm"), process({"tests/channel_process", address.text(), command}) {
-    EXPECT_EQ(process.ReadLine(), "listening");
-    auto connected = Connect(address.text(), options);
-    EXPECT_TRUE(connected.ok()) << connected.status();
-    channel = *std::move(connected);
-  }
-
-  UniqueAddress address;
-  ChildProcess process;
-  std::unique_ptr<Channel> channel;
-};
 
 constexpr int kThousand = 1000;
 

@@ -12,25 +12,13 @@
 #include "shoal/tests/child_process.h"
 #include "shoal/transport/channel.h"
 #include "shoal/transport/test_channels.h"
+#include "shoal/transport/test_process.h"
 
 namespace shoal {
 namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
-
-// Forks, and lets the child do `body`; its failures are this test's.
-template <typename Body>
-void InAChild(Body body) {
-  const pid_t child = fork();
-  if (child == 0) {
-    body();
-    _exit(testing::Test::HasFailure() ? 1 : 0);
-  }
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "status " << status;
-}
 
 void ExpectForked(const absl::Status& status) {
   EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;

@@ -14,6 +14,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "shoal/tests/child_process.h"
+#include "shoal/tests/peer_process.h"
 #include "shoal/transport/channel.h"
 #include "shoal/transport/test_data.capnp.h"
 
@@ -26,21 +27,6 @@ using testing::HasSubstr;
 std::string Text(const absl::Status& status) {
   return {status.message().data(), status.message().size()};
 }
-
-// A channel to a new process that does `command`.
-struct PeerProcess {
-  explicit PeerProcess(const std::string& command, const ChannelOptions& options = {})
-      : address("shm"), process({"tests/channel_process", address.text(), command}) {
-    EXPECT_EQ(process.ReadLine(), "listening");
-    auto connected = Connect(address.text(), options);
-    EXPECT_TRUE(connected.ok()) << connected.status();
-    channel = *std::move(connected);
-  }
-
-  UniqueAddress address;
-  ChildProcess process;
-  std::unique_ptr<Channel> channel;
-};
 
 absl::Status Send(Channel& channel, uint64_t number, size_t bytes) {
   OutgoingMessage message = channel.Claim();

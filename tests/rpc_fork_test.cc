@@ -46,19 +46,6 @@ auto SaysWhoseItIs(pid_t owner) {
                         HasSubstr("owner = " + std::to_string(owner)));
 }
 
-// Forks, and lets the child do `body`; its failures are this test's.
-template <typename Body>
-void InAChild(Body body) {
-  const pid_t child = Fork();
-  if (child == 0) {
-    body();
-    _exit(testing::Test::HasFailure() ? 1 : 0);
-  }
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "status " << status;
-}
-
 class RpcFork : public testing::TestWithParam<std::string> {
  protected:
   RpcFork() = default;

@@ -20,6 +20,6 @@ extern "C" const char* __tsan_default_suppressions() {
       "race:kj::UnixEventPort::wake\n"
       // RpcServer lets go of what an executor has run: the event again, under its own name.
       "race:endedByClient\n"
-      // The exception that a loop which is gone gives to a thread that waits for it.
-      "race:endWhileAHandlerWaits\n";
+      // The exception that a loop which ends gives to a thread that waits for it in executeSync().
+      "race:kj::AsyncIoContext::~AsyncIoContext\n";
 }

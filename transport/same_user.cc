@@ -10,7 +10,9 @@
 #include <optional>
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "shoal/transport/has_event.h"
+#include "shoal/transport/socket.h"
 #include "shoal/transport/unique_fd.h"
 
 namespace shoal {
@@ -36,15 +38,13 @@ bool HasAllUids() {
 
 // Refers to the process as long as it is open, whatever process gets its number next.
 UniqueFd Open(int socket, pid_t pid) {
-  ucred connected{};
-  socklen_t length = sizeof(connected);
+  const absl::StatusOr<ucred> connected = PeerCredentials(socket);
   int process = -1;
-  socklen_t process_length = sizeof(process);
+  socklen_t length = sizeof(process);
   // The process that made the connection may have died, and left the socket to a child and its
   // number to anybody. The kernel knows it by this; before 6.5 the number is all there is.
-  if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &connected, &length) == 0 &&
-      connected.pid == pid &&
-      getsockopt(socket, SOL_SOCKET, kPeerPidFd, &process, &process_length) == 0) {
+  if (connected.ok() && connected->pid == pid &&
+      getsockopt(socket, SOL_SOCKET, kPeerPidFd, &process, &length) == 0) {
     return UniqueFd(process);
   }
   return UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));

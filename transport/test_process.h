@@ -4,6 +4,7 @@
 #include <linux/capability.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -28,6 +29,19 @@ inline pid_t Fork() {
     throw std::system_error(errno, std::generic_category(), "fork");
   }
   return child;
+}
+
+// Forks, and lets the child do `body`; its failures are this test's.
+template <typename Body>
+void InAChild(Body body) {
+  const pid_t child = Fork();
+  if (child == 0) {
+    body();
+    _exit(testing::Test::HasFailure() ? 1 : 0);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "status " << status;
 }
 
 // The descriptors that this process has open, and one that this function has.
