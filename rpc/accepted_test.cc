@@ -45,11 +45,5 @@ TEST_F(AcceptedConnectionsTest, ConfirmsNoneThatIsGone) {
   EXPECT_FALSE(confirms(connection().getClaim()));
 }
 
-TEST_F(AcceptedConnectionsTest, ForgetsAClientThatAsksNoMore) {
-  accepted.confirm(connection().getClaim());
-  auto entry = accepted.add(connection());
-  EXPECT_TRUE(confirms(connection().getClaim()));
-}
-
 }  // namespace
 }  // namespace shoal

@@ -59,6 +59,17 @@ void enterNamespaces(const std::string& hosts, bool bindV6Only) {
   write("/proc/sys/net/ipv6/bindv6only", bindV6Only ? "1" : "0");
 }
 
+void redirect(uint from, uint to) {
+  // Connections of this namespace to one port, to another one.
+  const auto command = kj::str(
+      "PATH=/usr/sbin:$PATH nft '"
+      "add table ip nat; "
+      "add chain ip nat output { type nat hook output priority -100; }; "
+      "add rule ip nat output tcp dport ",
+      from, " redirect to ", to, "'");
+  KJ_REQUIRE(system(command.cStr()) == 0, "this test needs Debian's nftables");
+}
+
 class ClientUpgradeNamespace: public testing::Test {
 protected:
   void inside(const std::function<void()>& test, bool bindV6Only = false) {
@@ -145,6 +156,14 @@ TEST_F(ClientUpgradeNamespace, ReachesTheServerOfItsVeryAddress) {
         KJ_ASSERT(servers.reachedAt("[::1]:5923") == 2);
       },
       true);
+}
+
+TEST_F(ClientUpgradeNamespace, ReachesTheServerThatItsPortIsRedirectedTo) {
+  inside([]() {
+    redirect(5923, 9090);
+    TwoServers servers("127.0.0.1:9090", "127.0.0.1:5923");
+    KJ_ASSERT(servers.reachedAt("127.0.0.1:5923") == 1);
+  });
 }
 
 }  // namespace
