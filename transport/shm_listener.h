@@ -22,7 +22,7 @@ namespace shoal {
 class ShmListener final : public Listener {
  public:
   // Connections that one turn takes in at most, so that others have theirs.
-  static constexpr int kConnectionsPerTurn = 16;
+  static constexpr int kConnectionsPerTurn = 4;
 
   // How long to leave strangers alone after a turn that had as many of them as it could take: each
   // costs some microseconds, and they must not cost those who are served more than a part of these.

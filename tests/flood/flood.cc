@@ -118,6 +118,13 @@ std::vector<std::byte> Greeting() {
   kj::NEVER_DONE.wait(server.getWaitScope());
 }
 
+[[noreturn]] void Compute() {
+  std::atomic<uint64_t> count = 0;
+  while (true) {
+    count.fetch_add(1, std::memory_order_relaxed);  // which no compiler leaves out
+  }
+}
+
 double Ping(RpcClient& client) {
   const auto begin = Clock::now();
   auto request = client.getMain<test::Echo>().pingRequest();
@@ -151,6 +158,10 @@ FloodReport Flood(std::chrono::milliseconds time) {
   Ping(client);
   FloodReport report;
   report.before = CallFor(time, client);
+  {
+    const Child neighbour([] { Compute(); });
+    report.beside_a_neighbour = CallFor(time, client);
+  }
   {
     const Child stranger([&] { BeStranger(address, connections); });
     while (connections.load(std::memory_order_relaxed) == 0) {

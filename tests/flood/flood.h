@@ -16,14 +16,16 @@ struct CallTimes {
 
 struct FloodReport {
   CallTimes before;
+  CallTimes beside_a_neighbour;  // a process that only computes, and takes a CPU as a flood does
   CallTimes during;
   uint64_t connections = 0;  // of the stranger's, all together
   double new_client_us = 0;  // how long a client that came during the flood took to get an answer
 };
 
-// Serves at an address of shm: in one process, calls from this one for `time` without and for
-// `time` with a process of another user that connects and leaves, connects and stays silent, sends
-// greetings and sends descriptors, as fast as it can. Needs root. Throws what a call throws.
+// Serves at an address of shm: in one process and calls it from this one: for `time` alone, for
+// `time` beside a process that computes, and for `time` beside a process of another user that
+// connects and leaves, connects and stays silent, sends greetings and sends descriptors, as fast as
+// it can. Needs root. Throws what a call throws.
 FloodReport Flood(std::chrono::milliseconds time);
 
 }  // namespace shoal

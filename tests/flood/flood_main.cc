@@ -10,9 +10,14 @@
 namespace {
 
 void Print(const char* when, const shoal::CallTimes& times) {
-  printf("%-8s %10llu calls  median %8.1f us  p99 %8.1f us  longest %10.1f us\n", when,
+  printf("%-18s %10llu calls  median %8.1f us  p99 %8.1f us  longest %10.1f us\n", when,
          static_cast<unsigned long long>(times.calls), times.median_us, times.p99_us,
          times.longest_us);
+}
+
+void PrintRatio(const char* to, const shoal::CallTimes& during, const shoal::CallTimes& times) {
+  printf("during/%-18s  median %.2f  p99 %.2f\n", to, during.median_us / times.median_us,
+         during.p99_us / times.p99_us);
 }
 
 }  // namespace
@@ -31,9 +36,10 @@ int main(int argc, char** argv) {
   }
   const shoal::FloodReport report = shoal::Flood(std::chrono::seconds(seconds));
   Print("before", report.before);
+  Print("beside a neighbour", report.beside_a_neighbour);
   Print("during", report.during);
-  printf("ratio    median %.2f  p99 %.2f\n", report.during.median_us / report.before.median_us,
-         report.during.p99_us / report.before.p99_us);
+  PrintRatio("before", report.during, report.before);
+  PrintRatio("beside a neighbour", report.during, report.beside_a_neighbour);
   printf(
       "the stranger connected %llu times, %.0f a second; a new client had its answer in %.1f us\n",
       static_cast<unsigned long long>(report.connections),
