@@ -100,6 +100,17 @@ TEST_P(CallWithoutAFallback, IsNamedInTheError) {
   EXPECT_TRUE(Connect(server.address.text()).ok());
 }
 
+TEST(ListenerWithoutEpoll, IsRefusedWithTheCallNamed) {
+  const UniqueAddress address("shm");
+  for (const int error : kErrors) {
+    WhileFailing({SYS_epoll_create1}, error, [&] {
+      const absl::Status status = Listen(address.text()).status();
+      EXPECT_THAT(Text(status), HasSubstr("the system refuses epoll_create1"));
+      EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    });
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Of, CallWithoutAFallback,
     testing::Combine(

@@ -113,8 +113,8 @@ class IncomingMessage {
   // All segments together.
   uint64_t SizeInWords() const { return body_->SizeInWords(); }
 
-  // The descriptors that came with it, close-on-exec. Those that nobody moves out are closed with
-  // the message. There are fewer than were sent if this process could not have them all.
+  // The descriptors that came with it, close-on-exec: all that were sent, as a message waits until
+  // this process has room for them. Those that nobody moves out are closed with the message.
   std::span<UniqueFd> fds() { return {body_->fds.data(), body_->fds.size()}; }
 
  private:

@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -25,11 +26,14 @@ constexpr int kEventsPerTurn = 16;
 constexpr int kMostLateTurns = 64;
 
 absl::Status Watch(const UniqueFd& events, int fd) {
+  constexpr std::string_view kWhat = "watching the socket of a listener";
   epoll_event event = {.events = EPOLLIN, .data = {.fd = fd}};
-  if (!events || epoll_ctl(events.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
-    return SystemError(errno, "watching the socket of a listener");
+  if (!events) {
+    return IsRefusal(errno) ? CallRefused(errno, "epoll_create1", kWhat)
+                            : SystemError(errno, kWhat);
   }
-  return absl::OkStatus();
+  return epoll_ctl(events.get(), EPOLL_CTL_ADD, fd, &event) == 0 ? absl::OkStatus()
+                                                                 : SystemError(errno, kWhat);
 }
 
 // A closed socket leaves the epoll by itself only if no forked child has a copy.
