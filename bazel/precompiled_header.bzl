@@ -4,7 +4,9 @@ Reading the headers of GoogleTest, Abseil and KJ takes two thirds of the time th
 to compile. Sources keep their own #include lines, and compile without a precompiled header as well.
 """
 
-load("@bazel_tools//tools/cpp:toolchain_utils.bzl", "find_cpp_toolchain")
+load("@rules_cc//cc:find_cc_toolchain.bzl", "find_cc_toolchain", "use_cc_toolchain")
+load("@rules_cc//cc/common:cc_common.bzl", "cc_common")
+load("@rules_cc//cc/common:cc_info.bzl", "CcInfo")
 
 def precompiled_header_file(name, headers):
     """The file that `-include` takes, less its ending; it has another name when the headers are others.
@@ -16,7 +18,7 @@ def precompiled_header_file(name, headers):
     return "{}.{}".format(name, hash(" ".join(headers)))
 
 def _precompiled_header(ctx):
-    toolchain = find_cpp_toolchain(ctx)
+    toolchain = find_cc_toolchain(ctx)
     features = cc_common.configure_features(
         ctx = ctx,
         cc_toolchain = toolchain,
@@ -85,5 +87,5 @@ precompiled_header = rule(
         "_cc_toolchain": attr.label(default = "@bazel_tools//tools/cpp:current_cc_toolchain"),
     },
     fragments = ["cpp"],
-    toolchains = ["@bazel_tools//tools/cpp:toolchain_type"],
+    toolchains = use_cc_toolchain(),
 )
