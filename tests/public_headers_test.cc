@@ -10,6 +10,7 @@
 #include "shoal/rpc/vat_network.h"
 #include "shoal/transport/channel.h"
 #include "shoal/transport/stats.h"
+#include "shoal/transport/version.h"
 
 namespace {
 
