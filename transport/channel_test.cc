@@ -302,9 +302,10 @@ TEST(Channel, RefusesOptionsOutOfRange) {
 
 TEST(Channel, ConnectsByAnyNameHoweverLong) {
   const std::string unique = std::to_string(std::random_device()());
-  for (const std::string& name :
-       {std::string("a/b//c"), std::string("two words\t"), std::string("\u6f01 \u7fa4"),
-        std::string(5000, 'x'), std::string(5000, 'x') + "y", std::string("user@place@") + "0"}) {
+  const std::string long_name(5000, 'x');
+  const std::vector<std::string> names = {"a/b//c",  "two words\t",   "\u6f01 \u7fa4",
+                                          long_name, "y" + long_name, "user@place@0"};
+  for (const std::string& name : names) {
     const std::string address = "shm:" + unique + name;
     auto listener = Listen(address);
     ASSERT_TRUE(listener.ok()) << listener.status();
