@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -62,7 +63,8 @@ class Stranger {
     EXPECT_EQ(pipe2(ready, O_CLOEXEC), 0);
     child_ = Fork();
     if (child_ == 0) {
-      if (setresgid(uid, uid, uid) != 0 || setresuid(uid, uid, uid) != 0) {
+      if (setresgid(uid, uid, uid) != 0 || setresuid(uid, uid, uid) != 0 ||
+          prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
         _exit(1);
       }
       act([&] { [[maybe_unused]] const ssize_t told = write(ready[1], "r", 1); });

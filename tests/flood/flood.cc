@@ -83,7 +83,8 @@ std::vector<std::byte> Greeting() {
 
 [[noreturn]] void BeStranger(const Address& server, std::atomic<uint64_t>& connections) {
   if (setresgid(kStranger, kStranger, kStranger) != 0 ||
-      setresuid(kStranger, kStranger, kStranger) != 0) {
+      setresuid(kStranger, kStranger, kStranger) != 0 ||
+      prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {  // anew: the kernel forgets it with the user
     _exit(1);
   }
   const std::vector<std::byte> greeting = Greeting();
