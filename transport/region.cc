@@ -85,8 +85,7 @@ absl::Status CheckLimits(size_t bytes) {
 }
 
 absl::Status CreateError(size_t bytes, std::string_view call, int error) {
-  const std::string what = absl::StrCat("creating a region of ", bytes, " bytes");
-  return IsRefusal(error) ? CallRefused(error, call, what) : SystemError(error, what);
+  return CallFailed(error, call, absl::StrCat("creating a region of ", bytes, " bytes"));
 }
 
 absl::Status MapError(size_t bytes, int error) {

@@ -24,16 +24,14 @@ namespace {
 constexpr auto kLongestPoll = std::chrono::hours(1);
 constexpr int kEventsPerTurn = 16;
 constexpr int kMostLateTurns = 64;
+constexpr std::string_view kWatching = "watching the socket of a listener";
 
 absl::Status Watch(const UniqueFd& events, int fd) {
-  constexpr std::string_view kWhat = "watching the socket of a listener";
   epoll_event event = {.events = EPOLLIN, .data = {.fd = fd}};
-  if (!events) {
-    return IsRefusal(errno) ? CallRefused(errno, "epoll_create1", kWhat)
-                            : SystemError(errno, kWhat);
+  if (epoll_ctl(events.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+    return SystemError(errno, kWatching);
   }
-  return epoll_ctl(events.get(), EPOLL_CTL_ADD, fd, &event) == 0 ? absl::OkStatus()
-                                                                 : SystemError(errno, kWhat);
+  return absl::OkStatus();
 }
 
 // A closed socket leaves the epoll by itself only if no forked child has a copy.
@@ -64,6 +62,9 @@ absl::StatusOr<std::unique_ptr<ShmListener>> ShmListener::Listen(const Address& 
     return socket.status();
   }
   UniqueFd events(epoll_create1(EPOLL_CLOEXEC));
+  if (!events) {
+    return CallFailed(errno, "epoll_create1", kWatching);
+  }
   if (absl::Status watched = Watch(events, socket->get()); !watched.ok()) {
     return watched;
   }

@@ -381,9 +381,7 @@ absl::StatusOr<ucred> PeerCredentials(int fd) {
   ucred peer{};
   socklen_t length = sizeof(peer);
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) {
-    return IsRefusal(errno)
-               ? CallRefused(errno, "getsockopt(SO_PEERCRED)", "asking who the peer is")
-               : SystemError(errno, "asking who the peer is");
+    return CallFailed(errno, "getsockopt(SO_PEERCRED)", "asking who the peer is");
   }
   return peer;
 }

@@ -42,6 +42,10 @@ absl::Status CallRefused(int error, std::string_view call, std::string_view what
       "kernel (5.1 or newer), or use unix: or TCP"));
 }
 
+absl::Status CallFailed(int error, std::string_view call, std::string_view what) {
+  return IsRefusal(error) ? CallRefused(error, call, what) : SystemError(error, what);
+}
+
 bool IsRefusal(int error) { return error == EPERM || error == EINVAL || error == ENOSYS; }
 
 std::string SoftLimit(decltype(RLIMIT_NOFILE) resource) {

@@ -20,6 +20,9 @@ absl::Status SystemError(int error, std::string_view what);
 // which `what` cannot do without. Says what to do instead.
 absl::Status CallRefused(int error, std::string_view call, std::string_view what);
 
+// The one of the two that `error` stands for: CallRefused() if IsRefusal(error).
+absl::Status CallFailed(int error, std::string_view call, std::string_view what);
+
 // Whether `error` is what a system answers that does not have a call, or a filter that forbids it.
 bool IsRefusal(int error);
 
